@@ -1,0 +1,140 @@
+package v1alpha1
+
+// Condition types. Ready, Reconciling and Stalled follow Flux: Ready is always
+// present, Reconciling and Stalled only while they are True.
+const (
+	// ConditionReady is True when the object is what its spec asks for.
+	ConditionReady = "Ready"
+	// ConditionReconciling is True while work goes on or waits for an event.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True when a person has to act.
+	ConditionStalled = "Stalled"
+	// ConditionVerified says whether every image of a run passed the signature gate.
+	ConditionVerified = "Verified"
+	// ConditionSourceVerified says whether a catalog's commit is signed by a trusted key.
+	ConditionSourceVerified = "SourceVerified"
+)
+
+// Reasons for Ready, Reconciling and Stalled in general.
+const (
+	// ReasonSucceeded: everything asked for is done. Nothing to do.
+	ReasonSucceeded = "Succeeded"
+	// ReasonProgressing: work goes on. Wait; the message names the step.
+	ReasonProgressing = "Progressing"
+	// ReasonProgressingWithRetry: the last attempt went wrong and is repeated. Read the message.
+	ReasonProgressingWithRetry = "ProgressingWithRetry"
+	// ReasonSuspended: spec.suspend is true. Resume it to go on.
+	ReasonSuspended = "Suspended"
+	// ReasonInvalid: the spec cannot be carried out. Mend what the message names.
+	ReasonInvalid = "Invalid"
+	// ReasonForeignObject: an object of the needed name belongs to somebody else. Rename or remove it.
+	ReasonForeignObject = "ForeignObject"
+	// ReasonDependencyNotReady: a referenced object is missing or not ready. It is watched.
+	ReasonDependencyNotReady = "DependencyNotReady"
+)
+
+// Reasons of a Catalog.
+const (
+	// ReasonFetchFailed: the source could not be read. Check URL, credentials and network.
+	ReasonFetchFailed = "FetchFailed"
+	// ReasonAuthenticationFailed: the source refused the credentials. Mend the Secret.
+	ReasonAuthenticationFailed = "AuthenticationFailed"
+	// ReasonBuildFailed: kustomize or YAML is broken. Mend the file and line in status.findings.
+	ReasonBuildFailed = "BuildFailed"
+	// ReasonValidationFailed: a manifest breaks a rule. Mend what status.findings lists.
+	ReasonValidationFailed = "ValidationFailed"
+	// ReasonVerificationFailed: the commit is not signed by a trusted key. Sign it or mend the keys.
+	ReasonVerificationFailed = "VerificationFailed"
+	// ReasonEmptySource: the source has no commit or no manifest at the path. Commit one.
+	ReasonEmptySource = "EmptySource"
+	// ReasonApplyFailed: the API server refused an object. Read the message.
+	ReasonApplyFailed = "ApplyFailed"
+	// ReasonPruneFailed: an object that left the catalog could not be deleted; it stays in the inventory.
+	ReasonPruneFailed = "PruneFailed"
+)
+
+// Reasons of an Action, a Workflow and their checks.
+const (
+	// ReasonContractInvalid: the contract in the image cannot be read. Rebuild the image.
+	ReasonContractInvalid = "ContractInvalid"
+	// ReasonContractMismatch: name or version of the Action differ from the contract. Mend the manifest.
+	ReasonContractMismatch = "ContractMismatch"
+	// ReasonInvalidDependencyGraph: the steps cannot be ordered. Mend what the message lists.
+	ReasonInvalidDependencyGraph = "InvalidDependencyGraph"
+	// ReasonInvalidParameters: parameters or inputs break their schema. Mend the named ones.
+	ReasonInvalidParameters = "InvalidParameters"
+	// ReasonInvalidReference: an input refers to a name that does not exist. Mend the reference.
+	ReasonInvalidReference = "InvalidReference"
+	// ReasonVersionConflict: the same name and version was published with other content. Raise the version.
+	ReasonVersionConflict = "VersionConflict"
+)
+
+// Reasons of the signature gate.
+const (
+	// ReasonImageNotFound: the registry has no such image. Push it or mend the reference.
+	ReasonImageNotFound = "ImageNotFound"
+	// ReasonImageUnsigned: no signature was found. Sign the digest.
+	ReasonImageUnsigned = "ImageUnsigned"
+	// ReasonSignatureInvalid: signatures were found and none is by a trusted key for this digest.
+	ReasonSignatureInvalid = "SignatureInvalid"
+	// ReasonNoMatchingPolicy: no ClusterImagePolicy names this image. Add one.
+	ReasonNoMatchingPolicy = "NoMatchingPolicy"
+	// ReasonPolicyUnusable: a matching ClusterImagePolicy cannot be evaluated. Mend it.
+	ReasonPolicyUnusable = "PolicyUnusable"
+	// ReasonRegistryUnavailable: the registry does not answer. The run goes on when it does.
+	ReasonRegistryUnavailable = "RegistryUnavailable"
+	// ReasonVerified: every image is signed as the policies demand.
+	ReasonVerified = "Verified"
+)
+
+// Reasons of the other gate checks.
+const (
+	// ReasonAwaitingApproval: the run has more steps than may run unasked. Create an Approval.
+	ReasonAwaitingApproval = "AwaitingApproval"
+	// ReasonApprovalRefused: a person refused the run.
+	ReasonApprovalRefused = "ApprovalRefused"
+	// ReasonPolicyDenied: an ExecutionPolicy forbids it. The message names rule and policy.
+	ReasonPolicyDenied = "PolicyDenied"
+	// ReasonRightsExceeded: a contract asks for more rights than the ceiling allows.
+	ReasonRightsExceeded = "RightsExceeded"
+	// ReasonDryRunRefused: the API server would not accept the Job. Read the message.
+	ReasonDryRunRefused = "DryRunRefused"
+)
+
+// Reasons of steps and runs.
+const (
+	// ReasonStepFailed: an action ended with an error. Read its message and logs.
+	ReasonStepFailed = "StepFailed"
+	// ReasonDependencyFailed: the step was skipped because a step before it did not succeed.
+	ReasonDependencyFailed = "DependencyFailed"
+	// ReasonTimeout: the step or run took longer than allowed.
+	ReasonTimeout = "Timeout"
+	// ReasonEvicted: the pod was taken away and the action may not be repeated.
+	ReasonEvicted = "Evicted"
+	// ReasonOutOfMemory: the action was killed at its memory limit.
+	ReasonOutOfMemory = "OutOfMemory"
+	// ReasonOutputsInvalid: the action's outputs are not one JSON object or lack a declared one.
+	ReasonOutputsInvalid = "OutputsInvalid"
+	// ReasonCancelled: spec.cancel was set.
+	ReasonCancelled = "Cancelled"
+	// ReasonImagePullFailed: the node cannot pull the verified image.
+	ReasonImagePullFailed = "ImagePullFailed"
+	// ReasonQueued: the step waits because as many steps run as may.
+	ReasonQueued = "Queued"
+	// ReasonWaiting: the step waits for the steps it runs after.
+	ReasonWaiting = "Waiting"
+	// ReasonRunning: the action runs.
+	ReasonRunning = "Running"
+)
+
+// Reasons of a PullRequest.
+const (
+	// ReasonMerged: the change was accepted.
+	ReasonMerged = "Merged"
+	// ReasonOpen: the change waits for its reviewers.
+	ReasonOpen = "Open"
+	// ReasonClosed: a person closed it without merging.
+	ReasonClosed = "Closed"
+	// ReasonForgeUnavailable: the forge does not answer; it is asked again.
+	ReasonForgeUnavailable = "ForgeUnavailable"
+)

@@ -1,0 +1,145 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ExecutionPolicySpec is the operator's guard rails for every run in the
+// namespace. Several policies hold together: the strictest value counts.
+type ExecutionPolicySpec struct {
+	// MaxParallelSteps of one run; default 5.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=64
+	// +kubebuilder:default=5
+	// +optional
+	MaxParallelSteps int32 `json:"maxParallelSteps,omitempty"`
+	// ApprovalThreshold is the number of steps above which a person must
+	// approve a run; default 10.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=64
+	// +kubebuilder:default=10
+	// +optional
+	ApprovalThreshold *int32 `json:"approvalThreshold,omitempty"`
+	// Repositories are the URL prefixes, each ending in "/" or naming one
+	// repository whole, that steps may name in their "repository" input. Empty
+	// means any.
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=2048
+	// +listType=set
+	// +optional
+	Repositories []string `json:"repositories,omitempty"`
+	// Ceiling lists the rights that contracts may ask for. Empty means the
+	// controller's own ceiling.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=atomic
+	// +optional
+	Ceiling []PermissionRule `json:"ceiling,omitempty"`
+}
+
+// PermissionRule is a set of rights in the namespace.
+type PermissionRule struct {
+	// APIGroups, "" for the core group; no wildcards.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=set
+	// +required
+	APIGroups []string `json:"apiGroups"`
+	// Resources such as deployments or deployments/scale; no wildcards.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=set
+	// +required
+	Resources []string `json:"resources"`
+	// Verbs such as get or patch; no wildcards.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=32
+	// +listType=set
+	// +required
+	Verbs []string `json:"verbs"`
+}
+
+// ExecutionPolicy is the operator's guard rails in a namespace.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:shortName=kpol,categories=kubernaut
+// +kubebuilder:printcolumn:name="Parallel",type=integer,JSONPath=`.spec.maxParallelSteps`
+// +kubebuilder:printcolumn:name="Approval-Above",type=integer,JSONPath=`.spec.approvalThreshold`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ExecutionPolicy struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is the guard rails. It has no status: it holds from the moment it is written.
+	// +required
+	Spec ExecutionPolicySpec `json:"spec"`
+}
+
+// ExecutionPolicyList is a list of ExecutionPolicies.
+//
+// +kubebuilder:object:root=true
+type ExecutionPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ExecutionPolicy `json:"items"`
+}
+
+// ApprovalSpec is one person's decision about one run.
+//
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a decision cannot be changed: delete it and create another"
+type ApprovalSpec struct {
+	// Execution that the decision is about.
+	// +required
+	Execution ExecutionReference `json:"execution"`
+	// ContentHash of the steps that were looked at, from the run's message.
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +kubebuilder:validation:MaxLength=71
+	// +required
+	ContentHash string `json:"contentHash"`
+	// Decision of the person.
+	// +kubebuilder:validation:Enum=Approve;Refuse
+	// +required
+	Decision string `json:"decision"`
+	// Approver is the user name of the person; an admission policy refuses any
+	// other than the one who sends the request.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Approver string `json:"approver"`
+	// Until when the decision holds.
+	// +required
+	Until metav1.Time `json:"until"`
+	// Comment for the auditor.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Comment string `json:"comment,omitempty"`
+}
+
+// Approval is a person's decision about a run that may not run unasked.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:shortName=kapp,categories=kubernaut
+// +kubebuilder:printcolumn:name="Execution",type=string,JSONPath=`.spec.execution.name`
+// +kubebuilder:printcolumn:name="Decision",type=string,JSONPath=`.spec.decision`
+// +kubebuilder:printcolumn:name="Approver",type=string,JSONPath=`.spec.approver`
+// +kubebuilder:printcolumn:name="Until",type=string,JSONPath=`.spec.until`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Approval struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is the decision. It has no status: runs report what they made of it.
+	// +required
+	Spec ApprovalSpec `json:"spec"`
+}
+
+// ApprovalList is a list of Approvals.
+//
+// +kubebuilder:object:root=true
+type ApprovalList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Approval `json:"items"`
+}

@@ -1,0 +1,157 @@
+package v1alpha1
+
+import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// LocalReference names an object in the same namespace.
+type LocalReference struct {
+	// Name of the object.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+}
+
+// ExecutionReference names the WorkflowExecution that an object belongs to.
+type ExecutionReference struct {
+	// Name of the WorkflowExecution in the same namespace.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+	// UID of the WorkflowExecution, so that a later one of the same name is not meant.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	UID string `json:"uid"`
+}
+
+// Parameter is one value that a run may set.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.required) && self.required && has(self.default))",message="a required parameter has no default: remove one of the two"
+type Parameter struct {
+	// Name by which inputs refer to it: $(params.NAME).
+	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9_-]*$`
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Name string `json:"name"`
+	// Type of the value.
+	// +kubebuilder:validation:Enum=string;integer;number;boolean;array;object;duration;quantity
+	// +kubebuilder:default=string
+	// +optional
+	Type string `json:"type,omitempty"`
+	// Description for the person who sets it.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Description string `json:"description,omitempty"`
+	// Required refuses a run that does not set it.
+	// +optional
+	Required bool `json:"required,omitempty"`
+	// Default is used when a run does not set it.
+	// +optional
+	Default *apiextensionsv1.JSON `json:"default,omitempty"`
+	// Enum lists the only values allowed, as JSON values.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=atomic
+	// +optional
+	Enum []apiextensionsv1.JSON `json:"enum,omitempty"`
+	// Pattern is a regular expression (RE2) that the whole string must match.
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	Pattern string `json:"pattern,omitempty"`
+	// Minimum of an integer, number, duration or quantity, in the type's own notation.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Minimum string `json:"minimum,omitempty"`
+	// Maximum of an integer, number, duration or quantity, in the type's own notation.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Maximum string `json:"maximum,omitempty"`
+}
+
+// Credential gives a step the Secret that its action's contract asks for.
+type Credential struct {
+	// Name of the credential in the action's contract, such as "git".
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Name string `json:"name"`
+	// SecretRef names the Secret whose keys are mounted as files.
+	// +required
+	SecretRef LocalReference `json:"secretRef"`
+}
+
+// WorkflowStep is one action in a workflow.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.action) != has(self.image)",message="a step names either an action of the catalog or an image"
+// +kubebuilder:validation:XValidation:rule="has(self.image) || !has(self.actionType)",message="actionType belongs to a step with an image; an action of the catalog has its own"
+type WorkflowStep struct {
+	// Name of the step, unique in its workflow. It becomes part of the names of
+	// objects, so it is short.
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:MaxLength=40
+	// +required
+	Name string `json:"name"`
+	// Action is the name of an Action object in the same namespace.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Action string `json:"action,omitempty"`
+	// ActionType such as "git/clone"; must equal the contract's when given.
+	// +kubebuilder:validation:Pattern=`^[a-z0-9-]+/[a-z0-9_-]+$`
+	// +kubebuilder:validation:MaxLength=127
+	// +optional
+	ActionType string `json:"actionType,omitempty"`
+	// Image of the action, by digest or by tag; a tag is resolved once per run
+	// and the digest that was verified is the digest that runs.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Image string `json:"image,omitempty"`
+	// Inputs of the action, an object. $(params.NAME), $(steps.STEP.outputs.NAME),
+	// $(execution.name) and $(execution.namespace) are replaced by values; $$( is a literal $(.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
+	Inputs *apiextensionsv1.JSON `json:"inputs,omitempty"`
+	// UsesWorkspace mounts the run's shared volume at /workspace.
+	// +optional
+	UsesWorkspace bool `json:"usesWorkspace,omitempty"`
+	// RunAfter names steps that must have succeeded before this one starts.
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=40
+	// +listType=atomic
+	// +optional
+	RunAfter []string `json:"runAfter,omitempty"`
+	// Timeout of one attempt; default is the contract's, else 10m.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:Type=string
+	// +optional
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+	// Credentials that the action's contract asks for.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Credentials []Credential `json:"credentials,omitempty"`
+	// ServiceAccountName runs the step as an account of the namespace instead of
+	// one made from the contract's rights.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+}
+
+// Workspace is the volume that the steps of a run share.
+type Workspace struct {
+	// Size of the volume; default 1Gi.
+	// +kubebuilder:validation:Pattern=`^[0-9]+(Ki|Mi|Gi|Ti)$`
+	// +kubebuilder:default="1Gi"
+	// +optional
+	Size string `json:"size,omitempty"`
+	// StorageClassName of the volume; default is the cluster's.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	StorageClassName *string `json:"storageClassName,omitempty"`
+}

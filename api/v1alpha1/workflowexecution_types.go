@@ -1,0 +1,263 @@
+package v1alpha1
+
+import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// WorkflowExecutionSpec asks for one run. It cannot be changed after creation,
+// but for suspend and cancel.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.workflowRef) != has(self.steps)",message="a run names a workflow or carries its own steps"
+// +kubebuilder:validation:XValidation:rule="has(self.steps) == has(self.workflowType)",message="workflowType belongs to a run with its own steps"
+// +kubebuilder:validation:XValidation:rule="has(self.workflowRef) == has(oldSelf.workflowRef) && (!has(self.workflowRef) || self.workflowRef == oldSelf.workflowRef)",message="workflowRef cannot be changed: create another run"
+// +kubebuilder:validation:XValidation:rule="has(self.steps) == has(oldSelf.steps) && (!has(self.steps) || self.steps == oldSelf.steps)",message="steps cannot be changed: create another run"
+// +kubebuilder:validation:XValidation:rule="has(self.parameters) == has(oldSelf.parameters) && (!has(self.parameters) || self.parameters == oldSelf.parameters)",message="parameters cannot be changed: create another run"
+// +kubebuilder:validation:XValidation:rule="has(self.timeout) == has(oldSelf.timeout) && (!has(self.timeout) || self.timeout == oldSelf.timeout)",message="timeout cannot be changed: create another run"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)",message="a cancelled run cannot be taken up again: create another run"
+type WorkflowExecutionSpec struct {
+	// WorkflowRef names the Workflow in the same namespace.
+	// +optional
+	WorkflowRef *LocalReference `json:"workflowRef,omitempty"`
+	// WorkflowType names an inline run, such as gitops-pr-creation.
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	WorkflowType string `json:"workflowType,omitempty"`
+	// Steps of an inline run.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Steps []WorkflowStep `json:"steps,omitempty"`
+	// Parameters by name; each must satisfy the workflow's schema.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
+	Parameters *apiextensionsv1.JSON `json:"parameters,omitempty"`
+	// Reason for the run, for the reviewer of what it does.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// Timeout of the whole run; default is the workflow's, else 30m.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:Type=string
+	// +optional
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+	// Suspend starts no further step; running ones go on.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+	// Cancel stops running steps and ends the run.
+	// +optional
+	Cancel bool `json:"cancel,omitempty"`
+}
+
+// ExecutionPhase is the short story of a run.
+type ExecutionPhase string
+
+// Phases of a run.
+const (
+	// ExecutionInitializing: gates are checked, nothing was created.
+	ExecutionInitializing ExecutionPhase = "Initializing"
+	// ExecutionExecuting: steps run.
+	ExecutionExecuting ExecutionPhase = "Executing"
+	// ExecutionCompleted: every step succeeded.
+	ExecutionCompleted ExecutionPhase = "Completed"
+	// ExecutionFailed: the run ended without reaching its goal.
+	ExecutionFailed ExecutionPhase = "Failed"
+	// ExecutionCancelled: somebody ended the run.
+	ExecutionCancelled ExecutionPhase = "Cancelled"
+)
+
+// StepPhase is the short story of a step.
+type StepPhase string
+
+// Phases of a step.
+const (
+	// StepPending: not started.
+	StepPending StepPhase = "Pending"
+	// StepRunning: started and not ended.
+	StepRunning StepPhase = "Running"
+	// StepSucceeded: the action did its work.
+	StepSucceeded StepPhase = "Succeeded"
+	// StepFailed: the action did not do its work.
+	StepFailed StepPhase = "Failed"
+	// StepSkipped: never started, and will not be.
+	StepSkipped StepPhase = "Skipped"
+	// StepCancelled: stopped because the run was.
+	StepCancelled StepPhase = "Cancelled"
+)
+
+// StepStatus is one step of a run.
+type StepStatus struct {
+	// Name of the step.
+	// +kubebuilder:validation:MaxLength=40
+	// +required
+	Name string `json:"name"`
+	// Phase of the step.
+	// +kubebuilder:validation:Enum=Pending;Running;Succeeded;Failed;Skipped;Cancelled
+	// +required
+	Phase StepPhase `json:"phase"`
+	// Reason for the phase.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// Message for a person.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Message string `json:"message,omitempty"`
+	// StartedAt is when the action's pod started.
+	// +optional
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	// CompletedAt is when the action ended.
+	// +optional
+	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
+	// Ref names the ActionExecution.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Ref string `json:"ref,omitempty"`
+	// Outputs of the action, at most 2 KiB.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
+	Outputs *apiextensionsv1.JSON `json:"outputs,omitempty"`
+}
+
+// RunSnapshot is what a run was started with; later commits do not change it.
+type RunSnapshot struct {
+	// Workflow name, or the workflowType of an inline run.
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Workflow string `json:"workflow"`
+	// Version of the workflow; empty for an inline run.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Version string `json:"version,omitempty"`
+	// ContentHash of the steps and parameters' schema, "sha256:<hex>".
+	// +kubebuilder:validation:MaxLength=71
+	// +required
+	ContentHash string `json:"contentHash"`
+	// CatalogRevision that the workflow came from.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	CatalogRevision string `json:"catalogRevision,omitempty"`
+	// PolicySet is the content hash of the image policies at the start.
+	// +kubebuilder:validation:MaxLength=71
+	// +optional
+	PolicySet string `json:"policySet,omitempty"`
+	// Steps with every image pinned to the digest that was verified.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=name
+	// +required
+	Steps []WorkflowStep `json:"steps"`
+	// Parameters with defaults filled in.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
+	Parameters *apiextensionsv1.JSON `json:"parameters,omitempty"`
+	// Workspace of the run; absent when no step uses one.
+	// +optional
+	Workspace *Workspace `json:"workspace,omitempty"`
+	// Deadline after which the run is stopped.
+	// +required
+	Deadline metav1.Time `json:"deadline"`
+}
+
+// PullRequestSummary is the proposed change of a run.
+type PullRequestSummary struct {
+	// Name of the PullRequest object.
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+	// URL for people.
+	// +kubebuilder:validation:MaxLength=2048
+	// +required
+	URL string `json:"url"`
+}
+
+// WorkflowExecutionStatus is the story of the run.
+type WorkflowExecutionStatus struct {
+	// ObservedGeneration is the last generation that was handled to an end.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Conditions: Ready, Reconciling, Stalled, Verified.
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// LastHandledReconcileAt is the last value of the reconcile request annotation that was handled.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+	// Phase of the run.
+	// +kubebuilder:validation:Enum=Initializing;Executing;Completed;Failed;Cancelled
+	// +optional
+	Phase ExecutionPhase `json:"phase,omitempty"`
+	// Engine that runs the steps, chosen once.
+	// +kubebuilder:validation:MaxLength=32
+	// +optional
+	Engine string `json:"engine,omitempty"`
+	// StartedAt is when the gates were passed.
+	// +optional
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	// CompletedAt is when the run ended.
+	// +optional
+	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
+	// Snapshot of what runs.
+	// +optional
+	Snapshot *RunSnapshot `json:"snapshot,omitempty"`
+	// Steps in the order of the workflow.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Steps []StepStatus `json:"steps,omitempty"`
+	// WorkspacePVC is the name of the shared volume's claim while it exists.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	WorkspacePVC string `json:"workspacePVC,omitempty"`
+	// PullRequest that the run opened or updated.
+	// +optional
+	PullRequest *PullRequestSummary `json:"pullRequest,omitempty"`
+}
+
+// WorkflowExecution is one run of a remediation.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=kwfe,categories=kubernaut
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="PR",type=string,JSONPath=`.status.pullRequest.url`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type WorkflowExecution struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is what is asked for.
+	// +required
+	Spec WorkflowExecutionSpec `json:"spec"`
+	// Status is what was found.
+	// +kubebuilder:default={"observedGeneration":-1}
+	// +optional
+	Status WorkflowExecutionStatus `json:"status,omitempty"`
+}
+
+// WorkflowExecutionList is a list of WorkflowExecution objects.
+//
+// +kubebuilder:object:root=true
+type WorkflowExecutionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []WorkflowExecution `json:"items"`
+}
+
+// GetConditions returns the status conditions.
+func (in *WorkflowExecution) GetConditions() []metav1.Condition { return in.Status.Conditions }
+
+// SetConditions replaces the status conditions.
+func (in *WorkflowExecution) SetConditions(c []metav1.Condition) { in.Status.Conditions = c }
