@@ -1,0 +1,106 @@
+// Package execution reconciles WorkflowExecutions: it lets a run through the
+// gate, asks the planner what is next and has an engine do it.
+package execution
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fluxcd/pkg/runtime/predicates"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/engine"
+	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/record"
+)
+
+// Options of the controller.
+type Options struct {
+	// Engine that carries the steps out.
+	Engine engine.Engine
+	// Gate is the ordered list of checks that a run must pass before anything
+	// is created.
+	Gate gate.Gate
+	// Now is the clock.
+	Now func() time.Time
+	// MaxConcurrent is how many runs are reconciled at once.
+	MaxConcurrent int
+}
+
+// indexWorkflow finds the runs that wait for a Workflow.
+const indexWorkflow = "spec.workflowRef.name"
+
+// +kubebuilder:rbac:groups=kubernaut.ai,resources=workflowexecutions,verbs=get;list;watch;update;patch
+// +kubebuilder:rbac:groups=kubernaut.ai,resources=workflowexecutions/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=kubernaut.ai,resources=workflowexecutions/finalizers,verbs=update
+// +kubebuilder:rbac:groups=kubernaut.ai,resources=workflows;actions;executionpolicies;approvals,verbs=get;list;watch
+// +kubebuilder:rbac:groups=kubernaut.ai,resources=actionexecutions;pullrequests,verbs=get;list;watch;create;update;patch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;delete;patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Setup adds the controller to the manager.
+func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.WorkflowExecution{}, indexWorkflow, func(o client.Object) []string {
+		if ref := o.(*v1alpha1.WorkflowExecution).Spec.WorkflowRef; ref != nil {
+			return []string{ref.Name}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("index runs by workflow: %w", err)
+	}
+	r := &Reconciler{
+		client: mgr.GetClient(), options: opts,
+		record: record.New(mgr.GetClient(), mgr.GetEventRecorder("workflowexecution-controller")),
+	}
+	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.WorkflowExecution{}, builder.WithPredicates(changed)).
+		Owns(&v1alpha1.ActionExecution{}).
+		Watches(&v1alpha1.Workflow{}, handler.EnqueueRequestsFromMapFunc(r.runsOfWorkflow)).
+		Watches(&v1alpha1.Action{}, handler.EnqueueRequestsFromMapFunc(r.runsNotStarted)).
+		Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(runOfApproval)).
+		Watches(&v1alpha1.ExecutionPolicy{}, handler.EnqueueRequestsFromMapFunc(r.runsNotStarted)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: max(1, opts.MaxConcurrent)}).
+		Complete(r)
+}
+
+// runsOfWorkflow finds the runs of a Workflow that have not started.
+func (r *Reconciler) runsOfWorkflow(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.notStarted(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexWorkflow: o.GetName()})
+}
+
+// runsNotStarted finds the runs of a namespace that have not started.
+func (r *Reconciler) runsNotStarted(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.notStarted(ctx, client.InNamespace(o.GetNamespace()))
+}
+
+func (r *Reconciler) notStarted(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
+	var list v1alpha1.WorkflowExecutionList
+	if err := r.client.List(ctx, &list, opts...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list runs that wait")
+		return nil
+	}
+	var out []reconcile.Request
+	for _, e := range list.Items {
+		if e.Status.CompletedAt == nil && e.Status.Snapshot == nil {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&e)})
+		}
+	}
+	return out
+}
+
+func runOfApproval(_ context.Context, o client.Object) []reconcile.Request {
+	name := o.(*v1alpha1.Approval).Spec.Execution.Name
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}}}
+}

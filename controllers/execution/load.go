@@ -1,0 +1,137 @@
+package execution
+
+import (
+	"context"
+	"fmt"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/catalog"
+	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// load reads the definition of a run that has not started: its workflow, or
+// the steps that it carries itself.
+func (r *Reconciler) load(ctx context.Context, p *pass) (*v1alpha1.RunSnapshot, []v1alpha1.Parameter, error) {
+	if p.obj.Spec.WorkflowRef == nil {
+		spec := v1alpha1.WorkflowSpec{Steps: p.obj.Spec.Steps}
+		hash, err := catalog.Hash(spec)
+		if err != nil {
+			return nil, nil, fmt.Errorf("hash the run's steps: %w", err)
+		}
+		s, err := r.snapshot(ctx, p, spec)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.Workflow, s.ContentHash = p.obj.Spec.WorkflowType, hash
+		return s, nil, nil
+	}
+	w := &v1alpha1.Workflow{}
+	key := types.NamespacedName{Namespace: p.obj.Namespace, Name: p.obj.Spec.WorkflowRef.Name}
+	if err := r.client.Get(ctx, key, w); err != nil {
+		return nil, nil, missing(err, "Workflow", key)
+	}
+	if err := usable(w, "Workflow", conditions.IsStalled(w)); err != nil {
+		return nil, nil, err
+	}
+	s, err := r.snapshot(ctx, p, w.Spec)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.Workflow, s.Version, s.ContentHash = w.Name, w.Spec.Version, w.Status.ContentHash
+	s.CatalogRevision = w.Annotations[v1alpha1.AnnotationRevision]
+	return s, w.Spec.Parameters, nil
+}
+
+// snapshot copies what a run is started with; actions of the catalog become
+// their images.
+func (r *Reconciler) snapshot(ctx context.Context, p *pass, spec v1alpha1.WorkflowSpec) (*v1alpha1.RunSnapshot, error) {
+	s := &v1alpha1.RunSnapshot{}
+	for _, step := range spec.Steps {
+		step = *step.DeepCopy()
+		if err := r.pin(ctx, p.obj.Namespace, &step); err != nil {
+			return nil, err
+		}
+		if step.UsesWorkspace && s.Workspace == nil {
+			s.Workspace = workspaceOf(spec.Workspace)
+		}
+		s.Steps = append(s.Steps, step)
+	}
+	timeout := defaultTimeout
+	if spec.Timeout != nil {
+		timeout = spec.Timeout.Duration
+	}
+	if p.obj.Spec.Timeout != nil {
+		timeout = p.obj.Spec.Timeout.Duration
+	}
+	s.Deadline = *seconds(p.now.Add(timeout))
+	return s, nil
+}
+
+func workspaceOf(w *v1alpha1.Workspace) *v1alpha1.Workspace {
+	out := &v1alpha1.Workspace{}
+	if w != nil {
+		out = w.DeepCopy()
+	}
+	if out.Size == "" {
+		out.Size = "1Gi"
+	}
+	return out
+}
+
+// pin replaces the name of an Action by its type and image.
+func (r *Reconciler) pin(ctx context.Context, namespace string, step *v1alpha1.WorkflowStep) error {
+	if step.Action == "" {
+		return nil
+	}
+	a := &v1alpha1.Action{}
+	key := types.NamespacedName{Namespace: namespace, Name: step.Action}
+	if err := r.client.Get(ctx, key, a); err != nil {
+		return missing(err, "Action", key)
+	}
+	if err := usable(a, "Action", conditions.IsStalled(a)); err != nil {
+		return err
+	}
+	step.Action, step.ActionType, step.Image = "", a.Spec.Type, a.Spec.Image
+	return nil
+}
+
+func missing(err error, kind string, key types.NamespacedName) error {
+	if !apierrors.IsNotFound(err) {
+		return fmt.Errorf("read %s %s: %w", kind, key, err)
+	}
+	return &run.Wait{Reason: v1alpha1.ReasonDependencyNotReady,
+		Message: fmt.Sprintf("waits for %s %s, which does not exist in namespace %s: publish it there or mend the reference", kind, key.Name, key.Namespace)}
+}
+
+// usable waits for a referenced object that is not ready and refuses one that
+// never will be as it stands.
+func usable(o conditions.Getter, kind string, stalled bool) error {
+	if conditions.IsReady(o) && conditions.GetObservedGeneration(o, v1alpha1.ConditionReady) == o.GetGeneration() {
+		return nil
+	}
+	said := conditions.GetMessage(o, v1alpha1.ConditionReady)
+	if stalled {
+		return run.Refuse(run.Reason(conditions.GetReason(o, v1alpha1.ConditionReady)), "%s %s cannot be used: %s", kind, o.GetName(), said)
+	}
+	return &run.Wait{Reason: v1alpha1.ReasonDependencyNotReady,
+		Message: fmt.Sprintf("waits for %s %s to be ready: %s", kind, o.GetName(), said)}
+}
+
+// policyOf reads the guard rails of the namespace.
+func (r *Reconciler) policyOf(ctx context.Context, namespace string) (gate.Policy, error) {
+	var list v1alpha1.ExecutionPolicyList
+	if err := r.client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return gate.Policy{}, fmt.Errorf("list execution policies: %w", err)
+	}
+	return gate.PolicyOf(list.Items), nil
+}
+
+func jsonOf(raw []byte) *apiextensionsv1.JSON { return &apiextensionsv1.JSON{Raw: raw} }

@@ -1,0 +1,88 @@
+package execution
+
+import (
+	"encoding/json"
+	"time"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// defaultTimeout bounds a run that says nothing: the origin's figure for an
+// execution.
+const defaultTimeout = 30 * time.Minute
+
+// restore rebuilds the run from its snapshot alone.
+func (p *pass) restore() {
+	p.run = run.Run{Namespace: p.obj.Namespace, Name: p.obj.Name, UID: string(p.obj.UID)}
+	s := p.obj.Status.Snapshot
+	if s == nil {
+		return
+	}
+	p.run.Deadline = s.Deadline.Time
+	p.run.Steps = stepsOf(s.Steps)
+	p.run.Facts = p.facts(s)
+	if s.Workspace != nil {
+		p.run.Workspace = &run.Workspace{Size: s.Workspace.Size, StorageClass: s.Workspace.StorageClassName}
+	}
+}
+
+// facts are what an action may tell the reviewer of its work.
+func (p *pass) facts(s *v1alpha1.RunSnapshot) map[string]string {
+	type image struct {
+		Step  string `json:"step"`
+		Image string `json:"image"`
+	}
+	images := make([]image, 0, len(s.Steps))
+	for _, step := range s.Steps {
+		images = append(images, image{step.Name, step.Image})
+	}
+	provenance, _ := json.Marshal(images) // strings cannot fail
+	facts := map[string]string{
+		"KUBERNAUT_EXECUTION":        p.obj.Namespace + "/" + p.obj.Name,
+		"KUBERNAUT_EXECUTION_UID":    string(p.obj.UID),
+		"KUBERNAUT_WORKFLOW":         s.Workflow,
+		"KUBERNAUT_WORKFLOW_HASH":    s.ContentHash,
+		"KUBERNAUT_CATALOG_REVISION": s.CatalogRevision,
+		"KUBERNAUT_REASON":           p.obj.Spec.Reason,
+		"KUBERNAUT_PROVENANCE":       string(provenance),
+	}
+	if s.Version != "" {
+		facts["KUBERNAUT_WORKFLOW"] += "@" + s.Version
+	}
+	if p.obj.Status.StartedAt != nil {
+		facts["KUBERNAUT_STARTED_AT"] = p.obj.Status.StartedAt.UTC().Format(time.RFC3339)
+	}
+	return facts
+}
+
+func stepsOf(in []v1alpha1.WorkflowStep) []run.Step {
+	out := make([]run.Step, 0, len(in))
+	for _, s := range in {
+		step := run.Step{
+			Name: s.Name, ActionType: s.ActionType, Image: s.Image, Inputs: raw(s.Inputs),
+			RunAfter: s.RunAfter, UsesWorkspace: s.UsesWorkspace, ServiceAccount: s.ServiceAccountName,
+		}
+		if s.Timeout != nil {
+			step.Timeout = s.Timeout.Duration
+		}
+		if len(s.Credentials) > 0 {
+			step.Credentials = make(map[string]string, len(s.Credentials))
+		}
+		for _, c := range s.Credentials {
+			step.Credentials[c.Name] = c.SecretRef.Name
+		}
+		out = append(out, step)
+	}
+	return out
+}
+
+// raw returns the JSON of an optional object; absent is empty.
+func raw(j *apiextensionsv1.JSON) json.RawMessage {
+	if j == nil || len(j.Raw) == 0 {
+		return json.RawMessage("{}")
+	}
+	return j.Raw
+}

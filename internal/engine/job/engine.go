@@ -1,0 +1,169 @@
+package job
+
+import (
+	"context"
+	"fmt"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/names"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// Engine runs the steps of a run as ActionExecutions, which become Jobs.
+type Engine struct {
+	client client.Client
+	live   client.Reader
+}
+
+// NewEngine returns an Engine that reads the cache of c and, where it matters, live.
+func NewEngine(c client.Client, live client.Reader) *Engine { return &Engine{client: c, live: live} }
+
+// Name returns "job".
+func (e *Engine) Name() string { return "job" }
+
+// Traits says that the planner keeps the order and that 2 KiB of outputs travel.
+func (e *Engine) Traits() run.Traits { return run.Traits{MaxOutputBytes: maxOutputs} }
+
+// Observe reads the ActionExecutions and the claim of a run from the cache.
+func (e *Engine) Observe(ctx context.Context, r run.Run) (run.Observation, error) {
+	out := run.Observation{Steps: map[string]run.Seen{}}
+	children, err := e.children(ctx, r)
+	if err != nil {
+		return out, err
+	}
+	for _, ae := range children {
+		out.Steps[ae.Spec.Step] = seenOf(&ae)
+	}
+	claim, err := e.claim(ctx, r)
+	if err != nil {
+		return out, err
+	}
+	if claim != nil {
+		out.Workspace = claim.Name
+	}
+	return out, nil
+}
+
+func (e *Engine) children(ctx context.Context, r run.Run) ([]v1alpha1.ActionExecution, error) {
+	var list v1alpha1.ActionExecutionList
+	err := e.client.List(ctx, &list, client.InNamespace(r.Namespace), client.MatchingLabels{v1alpha1.LabelExecution: names.Label(r.Name)})
+	if err != nil {
+		return nil, fmt.Errorf("list steps of run %s: %w", r.Name, err)
+	}
+	out := list.Items[:0]
+	for _, ae := range list.Items {
+		if metav1.IsControlledBy(&ae, owner(r)) {
+			out = append(out, ae)
+		}
+	}
+	return out, nil
+}
+
+// owner is the run as the owner of its children.
+func owner(r run.Run) metav1.Object {
+	return &metav1.ObjectMeta{Namespace: r.Namespace, Name: r.Name, UID: types.UID(r.UID)}
+}
+
+// seenOf translates an ActionExecution's status. One without a phase was made
+// and not looked at yet.
+func seenOf(ae *v1alpha1.ActionExecution) run.Seen {
+	s := ae.Status
+	seen := run.Seen{State: run.State(s.Phase), Ref: ae.Name, Node: s.NodeName, Stopping: ae.Spec.Cancel}
+	if seen.State == run.Absent {
+		seen.State = run.Pending
+	}
+	for _, c := range s.Conditions {
+		if c.Type == v1alpha1.ConditionReady {
+			seen.Reason, seen.Message = run.Reason(c.Reason), c.Message
+		}
+	}
+	if s.StartedAt != nil {
+		seen.Started = s.StartedAt.Time
+	}
+	if s.CompletedAt != nil {
+		seen.Finished = s.CompletedAt.Time
+	}
+	if s.Outputs != nil {
+		seen.Outputs = s.Outputs.Raw
+	}
+	return seen
+}
+
+// Start makes the claim if a step uses it, and an ActionExecution for each step.
+func (e *Engine) Start(ctx context.Context, r run.Run, steps []run.Step) error {
+	var node string
+	for _, step := range steps {
+		if !step.UsesWorkspace {
+			continue
+		}
+		if err := create(ctx, e.client, e.live, claimOf(r), owner(r)); err != nil {
+			return err
+		}
+		seen, err := e.Observe(ctx, r)
+		if err != nil {
+			return err
+		}
+		for _, s := range seen.Steps {
+			node = max(node, s.Node)
+		}
+		break
+	}
+	for _, step := range steps {
+		if err := create(ctx, e.client, e.live, actionExecution(r, step, node), owner(r)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// actionExecution returns the object of one step: the same object each time.
+func actionExecution(r run.Run, step run.Step, node string) *v1alpha1.ActionExecution {
+	ae := &v1alpha1.ActionExecution{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: r.Namespace, Name: names.Step(r.Name, step.Name),
+			Labels:          map[string]string{v1alpha1.LabelExecution: names.Label(r.Name), v1alpha1.LabelStep: step.Name},
+			OwnerReferences: []metav1.OwnerReference{ownedBy(owner(r), "WorkflowExecution", types.UID(r.UID))},
+		},
+		Spec: v1alpha1.ActionExecutionSpec{
+			Execution: v1alpha1.ExecutionReference{Name: r.Name, UID: r.UID}, Step: step.Name,
+			ActionType: step.ActionType, Image: step.Image, ImageVerification: "strict",
+			Inputs: &apiextensionsv1.JSON{Raw: step.Inputs}, ServiceAccountName: step.ServiceAccount, Facts: r.Facts,
+		},
+	}
+	if step.Timeout > 0 {
+		ae.Spec.Timeout = &metav1.Duration{Duration: step.Timeout}
+	}
+	for name, secret := range step.Credentials {
+		ae.Spec.Credentials = append(ae.Spec.Credentials, v1alpha1.Credential{Name: name, SecretRef: v1alpha1.LocalReference{Name: secret}})
+	}
+	sortCredentials(ae.Spec.Credentials)
+	if step.UsesWorkspace {
+		ae.Spec.NodeName = node
+		ae.Spec.Volumes = []v1alpha1.ActionVolume{{Name: "workspace", PVCName: names.Workspace(r.Name), MountPath: "/workspace"}}
+	}
+	return ae
+}
+
+// Stop sets cancel on every step that has not ended.
+func (e *Engine) Stop(ctx context.Context, r run.Run, _ run.Reason) error {
+	children, err := e.children(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, ae := range children {
+		if ae.Spec.Cancel || run.State(ae.Status.Phase).Ended() {
+			continue
+		}
+		next := ae.DeepCopy()
+		next.Spec.Cancel = true
+		if err := e.client.Patch(ctx, next, client.MergeFrom(&ae), client.FieldOwner(v1alpha1.FieldOwner)); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("cancel step %s: %w", ae.Spec.Step, err)
+		}
+	}
+	return nil
+}

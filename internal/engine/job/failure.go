@@ -1,0 +1,167 @@
+package job
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// Judge says where a step stands from its Job and that Job's pods, purely. A
+// step advances on the pod's end, because the Job's own condition follows more
+// than a second later; without a pod the Job's condition counts.
+func Judge(job *batchv1.Job, pods []corev1.Pod) run.Seen {
+	newest := latest(pods)
+	if newest == nil {
+		return withoutPod(job)
+	}
+	seen := run.Seen{Ref: newest.Name, Node: newest.Spec.NodeName}
+	if newest.Status.StartTime != nil {
+		seen.Started = newest.Status.StartTime.Time
+	}
+	status := container(newest)
+	switch {
+	case newest.Status.Phase == corev1.PodSucceeded:
+		seen.State, seen.Finished = run.Succeeded, finished(status, newest)
+	case newest.Status.Phase == corev1.PodFailed:
+		failed(&seen, job, newest, status)
+	case jobCondition(job, batchv1.JobFailed) != nil:
+		c := jobCondition(job, batchv1.JobFailed)
+		seen.State, seen.Finished = run.Failed, c.LastTransitionTime.Time
+		seen.Reason, seen.Message = jobReason(c)
+	default:
+		pending(&seen, newest, status)
+	}
+	return seen
+}
+
+// latest returns the pod that was created last; the older ones were replaced.
+func latest(pods []corev1.Pod) *corev1.Pod {
+	if len(pods) == 0 {
+		return nil
+	}
+	newest := slices.MaxFunc(pods, func(a, b corev1.Pod) int {
+		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return &newest
+}
+
+func withoutPod(job *batchv1.Job) run.Seen {
+	if c := jobCondition(job, batchv1.JobFailed); c != nil {
+		reason, message := jobReason(c)
+		return run.Seen{State: run.Failed, Reason: reason, Message: message, Finished: c.LastTransitionTime.Time}
+	}
+	if c := jobCondition(job, batchv1.JobComplete); c != nil {
+		return run.Seen{State: run.Failed, Reason: v1alpha1.ReasonOutputsInvalid, Finished: c.LastTransitionTime.Time,
+			Message: "the pod was deleted before its outputs were read: look for who deletes finished pods"}
+	}
+	return run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: "waits for the pod of the Job to be created"}
+}
+
+// failed fills in why a failed pod failed, or that it will be replaced.
+func failed(seen *run.Seen, job *batchv1.Job, pod *corev1.Pod, status *corev1.ContainerStatus) {
+	disrupted := podCondition(pod, corev1.DisruptionTarget)
+	if disrupted && replaces(job) && jobCondition(job, batchv1.JobFailed) == nil {
+		seen.State, seen.Reason = run.Running, v1alpha1.ReasonEvicted
+		seen.Message = fmt.Sprintf("pod %s was taken away (%s); the action may be repeated and a new pod is on its way", pod.Name, pod.Status.Reason)
+		return
+	}
+	seen.State, seen.Finished = run.Failed, finished(status, pod)
+	seen.Reason, seen.Message = podReason(pod, status, disrupted)
+}
+
+func replaces(job *batchv1.Job) bool {
+	return job.Spec.PodFailurePolicy != nil && len(job.Spec.PodFailurePolicy.Rules) > 0 &&
+		job.Spec.PodFailurePolicy.Rules[0].Action == batchv1.PodFailurePolicyActionIgnore
+}
+
+func podReason(pod *corev1.Pod, status *corev1.ContainerStatus, disrupted bool) (run.Reason, string) {
+	if pod.Status.Reason == "DeadlineExceeded" || targetOfDeadline(pod) {
+		return v1alpha1.ReasonTimeout, "the action did not end in time: raise the step's timeout or look at its logs"
+	}
+	if disrupted || pod.Status.Reason == "Evicted" {
+		return v1alpha1.ReasonEvicted, fmt.Sprintf("pod %s was taken away (%s %s) and the action may not be repeated: look at what it changed, then create another run",
+			pod.Name, pod.Status.Reason, pod.Status.Message)
+	}
+	if status == nil || status.State.Terminated == nil {
+		return v1alpha1.ReasonStepFailed, fmt.Sprintf("pod %s failed: %s %s", pod.Name, pod.Status.Reason, pod.Status.Message)
+	}
+	t := status.State.Terminated
+	if t.Reason == "OOMKilled" {
+		return v1alpha1.ReasonOutOfMemory, "the action was killed at its memory limit: raise the limit in its contract"
+	}
+	text := strings.TrimSpace(errorOf([]byte(t.Message)))
+	if text == "" {
+		text = t.Reason
+	}
+	return v1alpha1.ReasonStepFailed, fmt.Sprintf("exit code %d: %s", t.ExitCode, text)
+}
+
+// targetOfDeadline says whether the Job controller ends the pod because of the
+// Job's deadline; the pod itself then only tells that it was killed.
+func targetOfDeadline(pod *corev1.Pod) bool {
+	return pod.Status.Message == "Job was active longer than specified deadline"
+}
+
+func jobReason(c *batchv1.JobCondition) (run.Reason, string) {
+	switch c.Reason {
+	case batchv1.JobReasonDeadlineExceeded:
+		return v1alpha1.ReasonTimeout, "the action did not end in time: raise the step's timeout or look at its logs"
+	case batchv1.JobReasonPodFailurePolicy:
+		return v1alpha1.ReasonEvicted, "the pod was taken away and the action may not be repeated: look at what it changed, then create another run"
+	}
+	return v1alpha1.ReasonStepFailed, fmt.Sprintf("the Job failed: %s: %s", c.Reason, c.Message)
+}
+
+// pending fills in why a pod does not run yet.
+func pending(seen *run.Seen, pod *corev1.Pod, status *corev1.ContainerStatus) {
+	seen.State, seen.Reason, seen.Message = run.Running, v1alpha1.ReasonRunning, fmt.Sprintf("pod %s is %s", pod.Name, pod.Status.Phase)
+	if status == nil || status.State.Waiting == nil {
+		return
+	}
+	switch w := status.State.Waiting; w.Reason {
+	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+		seen.Reason = v1alpha1.ReasonImagePullFailed
+		seen.Message = fmt.Sprintf("pod %s cannot start: %s: %s", pod.Name, w.Reason, w.Message)
+	}
+}
+
+func container(pod *corev1.Pod) *corev1.ContainerStatus {
+	for i := range pod.Status.ContainerStatuses {
+		if pod.Status.ContainerStatuses[i].Name == containerName {
+			return &pod.Status.ContainerStatuses[i]
+		}
+	}
+	return nil
+}
+
+func finished(status *corev1.ContainerStatus, pod *corev1.Pod) time.Time {
+	if status != nil && status.State.Terminated != nil {
+		return status.State.Terminated.FinishedAt.Time
+	}
+	return pod.CreationTimestamp.Time
+}
+
+func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == kind && c.Status == corev1.ConditionTrue
+	})
+}
+
+func jobCondition(job *batchv1.Job, kind batchv1.JobConditionType) *batchv1.JobCondition {
+	for i := range job.Status.Conditions {
+		if c := &job.Status.Conditions[i]; c.Type == kind && c.Status == corev1.ConditionTrue {
+			return c
+		}
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package job
+
+import (
+	"context"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/names"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// Steps carries out single ActionExecutions as Jobs.
+type Steps struct {
+	client client.Client
+	// live reads past the cache, to judge an object that the cache may not have yet.
+	live client.Reader
+}
+
+// NewSteps returns Steps that read the cache of c and, where it matters, live.
+func NewSteps(c client.Client, live client.Reader) *Steps { return &Steps{client: c, live: live} }
+
+// Observe reads the Job and pods of an ActionExecution and writes nothing.
+// Without a Job of ours the step is Absent.
+func (s *Steps) Observe(ctx context.Context, ae *v1alpha1.ActionExecution, declared []string) (run.Seen, error) {
+	job := &batchv1.Job{}
+	if err := s.client.Get(ctx, client.ObjectKeyFromObject(ae), job); err != nil {
+		return run.Seen{}, client.IgnoreNotFound(err)
+	}
+	if !metav1.IsControlledBy(job, ae) {
+		return run.Seen{}, foreign("Job", job, ae)
+	}
+	var list corev1.PodList
+	err := s.client.List(ctx, &list, client.InNamespace(ae.Namespace),
+		client.MatchingLabels{v1alpha1.LabelActionExecution: names.Label(ae.Name)})
+	if err != nil {
+		return run.Seen{}, fmt.Errorf("list pods of Job %s: %w", job.Name, err)
+	}
+	pods := list.Items[:0]
+	for _, pod := range list.Items {
+		if metav1.IsControlledBy(&pod, job) {
+			pods = append(pods, pod)
+		}
+	}
+	return Outputs(Judge(job, pods), pods, declared), nil
+}
+
+// DryRun asks the API server whether it would accept the Job.
+func (s *Steps) DryRun(ctx context.Context, ae *v1alpha1.ActionExecution, needs run.Needs) error {
+	err := s.client.Create(ctx, Build(ae, needs), client.DryRunAll)
+	switch {
+	case err == nil || apierrors.IsAlreadyExists(err):
+		return nil
+	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err):
+		return run.Refuse(v1alpha1.ReasonDryRunRefused, "the API server would not accept Job %s: %v", ae.Name, err)
+	}
+	return fmt.Errorf("dry-run Job %s: %w", ae.Name, err)
+}
+
+// Start creates the account and the Job of an ActionExecution. What exists and
+// is ours is left as it is; what is somebody else's is never touched.
+func (s *Steps) Start(ctx context.Context, ae *v1alpha1.ActionExecution, needs run.Needs) error {
+	if ae.Spec.ServiceAccountName == "" && len(needs.Permissions) > 0 {
+		pull, err := s.pullSecrets(ctx, ae.Namespace)
+		if err != nil {
+			return err
+		}
+		sa, role, binding := account(ae, needs, pull)
+		for _, o := range []client.Object{sa, role, binding} {
+			if err := s.create(ctx, o, ae); err != nil {
+				return err
+			}
+		}
+	}
+	return s.create(ctx, Build(ae, needs), ae)
+}
+
+// pullSecrets are those of the namespace's default account, so that a step
+// pulls what any pod of the namespace can.
+func (s *Steps) pullSecrets(ctx context.Context, namespace string) ([]corev1.LocalObjectReference, error) {
+	sa := &corev1.ServiceAccount{}
+	err := s.live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: "default"}, sa)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("read the default service account of namespace %s: %w", namespace, err)
+	}
+	return sa.ImagePullSecrets, nil
+}
+
+func (s *Steps) create(ctx context.Context, o client.Object, owner metav1.Object) error {
+	return create(ctx, s.client, s.live, o, owner)
+}
+
+// create makes an object once. One of the same name that is the owner's is
+// what an earlier try has made; any other is somebody else's.
+func create(ctx context.Context, c client.Client, live client.Reader, o client.Object, owner metav1.Object) error {
+	kind := fmt.Sprintf("%T", o)[len("*v1."):]
+	err := c.Create(ctx, o, client.FieldOwner(v1alpha1.FieldOwner))
+	if err == nil {
+		return nil
+	}
+	if !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
+	}
+	found := o.DeepCopyObject().(client.Object)
+	if err := live.Get(ctx, client.ObjectKeyFromObject(o), found); err != nil {
+		return fmt.Errorf("read %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
+	}
+	if !metav1.IsControlledBy(found, owner) {
+		return foreign(kind, found, owner)
+	}
+	return nil
+}
+
+func foreign(kind string, found, owner metav1.Object) error {
+	return run.Refuse(v1alpha1.ReasonForeignObject,
+		"%s %s/%s exists and does not belong to %s: it is left alone; remove it or create a run of another name",
+		kind, found.GetNamespace(), found.GetName(), owner.GetName())
+}
+
+// Stop deletes the Job of an ActionExecution; its pod is told to end and has
+// its grace period. A Job that is not ours is left alone.
+func (s *Steps) Stop(ctx context.Context, ae *v1alpha1.ActionExecution) error {
+	job := &batchv1.Job{}
+	if err := s.client.Get(ctx, client.ObjectKeyFromObject(ae), job); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if !metav1.IsControlledBy(job, ae) || !job.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	uid := job.UID
+	err := s.client.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationForeground), client.Preconditions{UID: &uid})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete Job %s: %w", job.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+// Package names computes the names of objects, so that doing a thing twice
+// meets the object of the first time.
+package names
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"strings"
+)
+
+// maxJob is the longest Job name whose pods' names still fit 63 bytes.
+const maxJob = 57
+
+// Step names the ActionExecution, Job and accounts of one step of a run.
+func Step(execution, step string) string { return fit(execution+"-"+step, maxJob) }
+
+// Workspace names the claim of a run's shared volume.
+func Workspace(execution string) string { return fit(execution+"-workspace", maxJob) }
+
+// PullRequest names the object that follows one pull request of a repository.
+func PullRequest(repository, number string) string {
+	base := repository[strings.LastIndex(strings.TrimSuffix(repository, "/"), "/")+1:]
+	base = strings.Trim(unfit().ReplaceAllString(strings.ToLower(strings.TrimSuffix(base, ".git")), "-"), "-")
+	return fit(base+"-"+number+"-"+sum(repository)[:6], maxJob)
+}
+
+// Label shortens a name to what a label value can hold.
+func Label(name string) string { return fit(name, 63) }
+
+// fit returns name, or if it is longer than limit a shortened form that ends in
+// a hash of the whole, so that different long names stay different.
+func fit(name string, limit int) string {
+	name = strings.ReplaceAll(name, ".", "-")
+	if len(name) <= limit {
+		return name
+	}
+	return strings.TrimRight(name[:limit-9], "-") + "-" + sum(name)[:8]
+}
+
+func sum(s string) string {
+	h := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(h[:])
+}
+
+func unfit() *regexp.Regexp { return regexp.MustCompile(`[^a-z0-9-]+`) }

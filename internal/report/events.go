@@ -1,0 +1,54 @@
+package report
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+// Event is what changed, for people.
+type Event struct {
+	// Type is Normal or Warning.
+	Type, Reason, Message string
+}
+
+// Events returns the difference of two lists of conditions: one event when the
+// reason of Ready changed, Warning when the object stalled.
+func Events(old, now []metav1.Condition) []Event {
+	o, n := Find(old, v1alpha1.ConditionReady), Find(now, v1alpha1.ConditionReady)
+	if n == nil || (o != nil && o.Reason == n.Reason && o.Status == n.Status) {
+		return nil
+	}
+	e := Event{Type: corev1.EventTypeNormal, Reason: n.Reason, Message: n.Message}
+	if Find(now, v1alpha1.ConditionStalled) != nil {
+		e.Type = corev1.EventTypeWarning
+	}
+	return []Event{e}
+}
+
+// StepEvents returns one event for each step whose phase changed to a final one
+// or to running.
+func StepEvents(old, now []v1alpha1.StepStatus) []Event {
+	before := map[string]v1alpha1.StepPhase{}
+	for _, s := range old {
+		before[s.Name] = s.Phase
+	}
+	var out []Event
+	for _, s := range now {
+		if before[s.Name] == s.Phase || s.Phase == v1alpha1.StepPending {
+			continue
+		}
+		e := Event{Type: corev1.EventTypeNormal, Reason: "Step" + string(s.Phase), Message: fmt.Sprintf("step %s: %s", s.Name, s.Phase)}
+		if s.Message != "" {
+			e.Message += ": " + s.Message
+		}
+		if s.Phase == v1alpha1.StepFailed {
+			e.Type = corev1.EventTypeWarning
+		}
+		out = append(out, e)
+	}
+	return out
+}

@@ -1,0 +1,143 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// maxStepMessage bounds the message of a step, so that 64 steps fit a status.
+const maxStepMessage = 512
+
+// Execution is everything the status of a run depends on once it started.
+type Execution struct {
+	Old        v1alpha1.WorkflowExecutionStatus
+	Generation int64
+	Run        run.Run
+	Seen       run.Observation
+	Decision   run.Decision
+	Now        time.Time
+}
+
+// Status returns the whole status of a run that passed its gates.
+func (e Execution) Status() v1alpha1.WorkflowExecutionStatus {
+	s := *e.Old.DeepCopy()
+	s.Steps = e.steps()
+	s.WorkspacePVC = e.Seen.Workspace
+	wanted := e.conditions(s.Steps)
+	if v := Find(e.Old.Conditions, v1alpha1.ConditionVerified); v != nil {
+		wanted = append(wanted, *v)
+	}
+	s.Phase = v1alpha1.ExecutionExecuting
+	if o := e.Decision.Outcome; o != nil {
+		s.Phase = phaseOf(o.State)
+		s.ObservedGeneration = e.Generation
+		if s.CompletedAt == nil {
+			s.CompletedAt = seconds(e.Now)
+		}
+	}
+	s.Conditions = Merge(e.Old.Conditions, wanted, e.Generation, e.Now)
+	return s
+}
+
+func phaseOf(s run.State) v1alpha1.ExecutionPhase {
+	switch s {
+	case run.Succeeded:
+		return v1alpha1.ExecutionCompleted
+	case run.Cancelled:
+		return v1alpha1.ExecutionCancelled
+	}
+	return v1alpha1.ExecutionFailed
+}
+
+func (e Execution) conditions(steps []v1alpha1.StepStatus) []metav1.Condition {
+	o := e.Decision.Outcome
+	switch {
+	case o == nil:
+		return Progressing(v1alpha1.ReasonProgressing, e.progress(steps))
+	case o.State == run.Succeeded:
+		return Ready(o.Reason, o.Message)
+	}
+	return Stalled(o.Reason, o.Message)
+}
+
+// progress says in one line what runs and what is waited for.
+func (e Execution) progress(steps []v1alpha1.StepStatus) string {
+	var running, held []string
+	done := 0
+	for _, s := range steps {
+		switch s.Phase {
+		case v1alpha1.StepSucceeded:
+			done++
+		case v1alpha1.StepRunning:
+			running = append(running, s.Name)
+		case v1alpha1.StepPending:
+			if s.Reason != v1alpha1.ReasonWaiting {
+				held = append(held, fmt.Sprintf("%s (%s)", s.Name, s.Reason))
+			}
+		}
+	}
+	text := fmt.Sprintf("%d of %d steps succeeded", done, len(steps))
+	if len(running) > 0 {
+		text += "; running: " + strings.Join(running, ", ")
+	}
+	if len(held) > 0 {
+		text += "; held: " + strings.Join(held, ", ")
+	}
+	if e.Decision.Stop != "" {
+		text += "; stopping: " + string(e.Decision.Stop)
+	}
+	return text
+}
+
+func (e Execution) steps() []v1alpha1.StepStatus {
+	notes := map[string]run.Note{}
+	skipped := map[string]bool{}
+	for _, n := range e.Decision.Hold {
+		notes[n.Step] = n
+	}
+	for _, n := range e.Decision.Skip {
+		notes[n.Step], skipped[n.Step] = n, true
+	}
+	out := make([]v1alpha1.StepStatus, 0, len(e.Run.Steps))
+	for _, step := range e.Run.Steps {
+		seen := e.Seen.Steps[step.Name]
+		s := v1alpha1.StepStatus{Name: step.Name, Phase: v1alpha1.StepPending}
+		switch {
+		case skipped[step.Name]:
+			s.Phase, s.Reason, s.Message = v1alpha1.StepSkipped, string(notes[step.Name].Reason), notes[step.Name].Message
+		case seen.State == run.Absent:
+			s.Reason, s.Message = string(notes[step.Name].Reason), notes[step.Name].Message
+		default:
+			s = stepOf(step.Name, seen)
+		}
+		s.Message = Cut(s.Message, maxStepMessage)
+		out = append(out, s)
+	}
+	return out
+}
+
+func stepOf(name string, seen run.Seen) v1alpha1.StepStatus {
+	s := v1alpha1.StepStatus{Name: name, Phase: v1alpha1.StepPhase(seen.State), Reason: string(seen.Reason), Message: seen.Message, Ref: seen.Ref}
+	if !seen.Started.IsZero() {
+		s.StartedAt = seconds(seen.Started)
+	}
+	if !seen.Finished.IsZero() {
+		s.CompletedAt = seconds(seen.Finished)
+	}
+	if len(seen.Outputs) > 0 {
+		s.Outputs = &apiextensionsv1.JSON{Raw: seen.Outputs}
+	}
+	return s
+}
+
+func seconds(t time.Time) *metav1.Time {
+	m := metav1.NewTime(t.Truncate(time.Second))
+	return &m
+}

@@ -1,0 +1,153 @@
+package run
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Run is one execution as the planner and the engines see it: pinned, with
+// defaults filled in, and never changed by later commits.
+type Run struct {
+	Namespace, Name, UID string
+	// Steps in the order of the workflow.
+	Steps []Step
+	// Workspace is nil when no step uses one.
+	Workspace *Workspace
+	// Deadline after which the run is stopped.
+	Deadline time.Time
+	// Facts that actions may tell reviewers, by variable name.
+	Facts map[string]string
+}
+
+// Step is one action of a run.
+type Step struct {
+	Name string
+	// ActionType such as "git/clone"; empty if an inline step does not say.
+	ActionType string
+	// Image pinned to a digest, "repository@sha256:…".
+	Image string
+	// Inputs is a JSON object. What an engine is given has every reference replaced.
+	Inputs json.RawMessage
+	// RunAfter names the steps that must have succeeded before.
+	RunAfter []string
+	// UsesWorkspace mounts the shared volume.
+	UsesWorkspace bool
+	// Timeout of one attempt; zero means the contract's, else 10 minutes.
+	Timeout time.Duration
+	// Credentials maps the contract's names to Secrets of the namespace.
+	Credentials map[string]string
+	// ServiceAccount to run as; empty means one made from the contract's rights.
+	ServiceAccount string
+}
+
+// Workspace is the volume that steps share.
+type Workspace struct {
+	// Size is a Kubernetes quantity such as "1Gi".
+	Size string
+	// StorageClass; nil means the cluster's default.
+	StorageClass *string
+}
+
+// State is where a step stands.
+type State string
+
+// States of a step. Absent is explicit: nothing was started, or it is gone.
+const (
+	Absent    State = ""
+	Pending   State = "Pending"
+	Running   State = "Running"
+	Succeeded State = "Succeeded"
+	Failed    State = "Failed"
+	Cancelled State = "Cancelled"
+)
+
+// Ended says whether the state is final.
+func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cancelled }
+
+// Seen is what an engine sees of one step.
+type Seen struct {
+	State    State
+	Reason   Reason
+	Message  string
+	Started  time.Time
+	Finished time.Time
+	// Outputs is one JSON object, at most 2 KiB; nil if there is none.
+	Outputs json.RawMessage
+	// Ref names the engine's object for the step.
+	Ref string
+	// Node where the step runs or ran.
+	Node string
+	// Stopping is true once Stop was asked of the step.
+	Stopping bool
+}
+
+// Observation is what an engine sees of a run.
+type Observation struct {
+	// Steps by name; a step that is missing here is Absent.
+	Steps map[string]Seen
+	// Workspace names the shared volume's claim; empty if there is none.
+	Workspace string
+}
+
+// Decision is what shall happen next. The zero Decision is: nothing, wait for events.
+type Decision struct {
+	// Start names the steps to start now.
+	Start []string
+	// Skip lists steps that will never start, each with its reason.
+	Skip []Note
+	// Hold lists steps that cannot start yet, each with its reason.
+	Hold []Note
+	// Stop asks the engine to stop what runs; empty means no.
+	Stop Reason
+	// Outcome is set when nothing runs and nothing is left to start.
+	Outcome *Outcome
+	// WakeAt is when to decide again without an event; zero means never.
+	WakeAt time.Time
+}
+
+// Note is a reason about a step.
+type Note struct {
+	Step    string
+	Reason  Reason
+	Message string
+}
+
+// Outcome is how a run ended.
+type Outcome struct {
+	// State is Succeeded, Failed or Cancelled.
+	State   State
+	Reason  Reason
+	Message string
+}
+
+// Traits are the constant differences between engines.
+type Traits struct {
+	// OrdersSteps: the engine keeps the graph's order itself, so the whole graph
+	// is started at once.
+	OrdersSteps bool
+	// MaxOutputBytes of one step that travel in status.
+	MaxOutputBytes int
+}
+
+// Kind of a Verdict.
+type Kind int
+
+// Kinds of a Verdict; the zero value refuses.
+const (
+	Refused Kind = iota
+	Waiting
+	Passed
+)
+
+// Verdict of a check. The zero Verdict refuses.
+type Verdict struct {
+	Kind    Kind
+	Reason  Reason
+	Message string
+	// Until is when a Waiting verdict is worth asking again; zero means that an
+	// event is watched for.
+	Until time.Time
+}
+
+// Pass is the verdict that lets a run go on.
+func Pass() Verdict { return Verdict{Kind: Passed} }
