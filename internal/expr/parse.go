@@ -1,0 +1,101 @@
+package expr
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxReference bounds what may stand between the parentheses: two names of 63
+// bytes and the words around them.
+const maxReference = 160
+
+// wanted is told to people who wrote something else.
+const wanted = "want $(params.NAME), $(steps.STEP.outputs.NAME) or $(execution.name|namespace|uid); write $$( for a literal $("
+
+// part is literal text or one reference.
+type part struct {
+	text string
+	ref  *Ref
+}
+
+// parse cuts a string at its references.
+func parse(s string) ([]part, error) {
+	var parts []part
+	var text strings.Builder
+	flush := func() {
+		if text.Len() > 0 {
+			parts = append(parts, part{text: text.String()})
+			text.Reset()
+		}
+	}
+	for s != "" {
+		at := strings.IndexByte(s, '$')
+		if at < 0 {
+			text.WriteString(s)
+			break
+		}
+		text.WriteString(s[:at])
+		s = s[at:]
+		switch {
+		case strings.HasPrefix(s, "$$("):
+			text.WriteString("$(")
+			s = s[3:]
+		case strings.HasPrefix(s, "$("):
+			ref, rest, err := reference(s)
+			if err != nil {
+				return nil, err
+			}
+			flush()
+			parts = append(parts, part{ref: ref})
+			s = rest
+		default:
+			text.WriteByte('$')
+			s = s[1:]
+		}
+	}
+	flush()
+	return parts, nil
+}
+
+// reference reads the one that s starts with.
+func reference(s string) (ref *Ref, rest string, err error) {
+	end := strings.IndexByte(s, ')')
+	if end < 0 || end > maxReference {
+		return nil, "", fmt.Errorf("found %q without its closing parenthesis: %s", clip(s), wanted)
+	}
+	words := strings.Split(s[2:end], ".")
+	switch {
+	case len(words) == 2 && words[0] == string(Param) && plain(words[1]):
+		ref = &Ref{Kind: Param, Name: words[1]}
+	case len(words) == 4 && words[0] == string(Output) && words[2] == "outputs" && plain(words[1]) && plain(words[3]):
+		ref = &Ref{Kind: Output, Step: words[1], Name: words[3]}
+	case len(words) == 2 && words[0] == string(Execution) && fact(words[1]):
+		ref = &Ref{Kind: Execution, Name: words[1]}
+	default:
+		return nil, "", fmt.Errorf("found %q: %s", clip(s[:end+1]), wanted)
+	}
+	return ref, s[end+1:], nil
+}
+
+func fact(name string) bool { return name == "name" || name == "namespace" || name == "uid" }
+
+// plain says whether a word is made of ASCII letters, digits, - and _ alone,
+// as the names of parameters, steps, inputs and outputs are.
+func plain(word string) bool {
+	for _, c := range []byte(word) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return word != "" && len(word) <= 63
+}
+
+// clip keeps a message short.
+func clip(s string) string {
+	const most = 40
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
