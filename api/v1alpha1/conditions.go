@@ -127,6 +127,18 @@ const (
 	ReasonRunning = "Running"
 )
 
+// Reasons that an action gives for its own end, in the outputs of its step.
+const (
+	// ReasonPreconditionFailed: the world is not as the action needs it and nothing was changed. Mend what the message names.
+	ReasonPreconditionFailed = "PreconditionFailed"
+	// ReasonManagedElsewhere: the object is kept by a GitOps tool, which would undo the change. Change it in Git.
+	ReasonManagedElsewhere = "ManagedElsewhere"
+	// ReasonActionPanicked: the action has a fault. Report it with the stack in the step's log.
+	ReasonActionPanicked = "ActionPanicked"
+	// ReasonTemporaryFailure: the action met an error that may pass. It is repeated if the contract allows it.
+	ReasonTemporaryFailure = "TemporaryFailure"
+)
+
 // Reasons of a PullRequest.
 const (
 	// ReasonMerged: the change was accepted.
