@@ -1,0 +1,2 @@
+// Package repo holds the house rules of this repository as tests.
+package repo
