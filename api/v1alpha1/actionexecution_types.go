@@ -53,6 +53,8 @@ type ActionExecutionSpec struct {
 	// +optional
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`
 	// Timeout of the action; default is the contract's, else 10m.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:Type=string
 	// +optional
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
 	// NodeName where the workspace's volume is attached; the pod goes there.

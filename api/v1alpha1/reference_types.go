@@ -147,6 +147,7 @@ type WorkflowStep struct {
 type Workspace struct {
 	// Size of the volume; default 1Gi.
 	// +kubebuilder:validation:Pattern=`^[0-9]+(Ki|Mi|Gi|Ti)$`
+	// +kubebuilder:validation:MaxLength=20
 	// +kubebuilder:default="1Gi"
 	// +optional
 	Size string `json:"size,omitempty"`

@@ -68,6 +68,7 @@ type WorkflowStatus struct {
 	Version string `json:"version,omitempty"`
 	// Order is one order in which the steps can run.
 	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=40
 	// +listType=atomic
 	// +optional
 	Order []string `json:"order,omitempty"`
