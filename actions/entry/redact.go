@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net/url"
 	"slices"
@@ -65,6 +66,9 @@ func encodings(secret string) []string {
 	// A log line may quote a text that has been quoted before.
 	once := quote(secret)
 	out = append(out, once, quote(once))
+	if web, err := json.Marshal(secret); err == nil {
+		out = append(out, string(web[1:len(web)-1]))
+	}
 	out = append(out, base64.StdEncoding.EncodeToString([]byte(secret)), base64.URLEncoding.EncodeToString([]byte(secret)))
 	// Inside a longer text, such as "user:password", a secret has three base64
 	// forms, by its distance from the start.
