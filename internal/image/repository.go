@@ -1,0 +1,83 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// Manifest reads the image manifest that a tag names. ErrNotFound if there is none.
+func (r *Repository) Manifest(ctx context.Context, tag string) (*v1.Manifest, error) {
+	desc, err := r.session.puller.Get(ctx, r.name.Tag(tag))
+	if err != nil {
+		return nil, classify(err)
+	}
+	return parseManifest(desc)
+}
+
+// ManifestAt reads the image manifest with this digest; the bytes are checked
+// against it. ErrNotFound if there is none.
+func (r *Repository) ManifestAt(ctx context.Context, digest string) (*v1.Manifest, error) {
+	desc, err := r.session.puller.Get(ctx, r.name.Digest(digest))
+	if err != nil {
+		return nil, classify(err)
+	}
+	return parseManifest(desc)
+}
+
+func parseManifest(desc *remote.Descriptor) (*v1.Manifest, error) {
+	manifest, err := v1.ParseManifest(bytes.NewReader(desc.Manifest))
+	if err != nil {
+		return nil, run.Refuse(v1alpha1.ReasonInvalid, "manifest %s is not JSON of an image: %v", desc.Digest, err)
+	}
+	return manifest, nil
+}
+
+// Blob reads a blob of at most limit bytes and checks it against its digest.
+func (r *Repository) Blob(ctx context.Context, digest v1.Hash, limit int64) ([]byte, error) {
+	rc, err := r.blob(ctx, digest, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	data, err := io.ReadAll(rc)
+	if err != nil {
+		return nil, fmt.Errorf("read blob %s: %w", digest, err)
+	}
+	return data, nil
+}
+
+// blob streams a blob; the digest is checked at the end of the stream, so who
+// believes what was read has to read to the end.
+func (r *Repository) blob(ctx context.Context, digest v1.Hash, limit int64) (io.ReadCloser, error) {
+	layer, err := r.session.puller.Layer(ctx, r.name.Digest(digest.String()))
+	if err != nil {
+		return nil, classify(err)
+	}
+	rc, err := layer.Compressed()
+	if err != nil {
+		return nil, classify(err)
+	}
+	return &limited{ReadCloser: rc, left: limit}, nil
+}
+
+// Referrers lists what refers to a digest, over all pages, by the referrers API
+// or else the fallback tag. No referrers is an empty list.
+func (r *Repository) Referrers(ctx context.Context, digest string) ([]v1.Descriptor, error) {
+	index, err := remote.Referrers(r.name.Digest(digest), remote.WithContext(ctx), remote.Reuse(r.session.puller))
+	if err != nil {
+		return nil, fmt.Errorf("list referrers: %w", classify(err))
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, fmt.Errorf("parse list of referrers: %w", err)
+	}
+	return manifest.Manifests, nil
+}

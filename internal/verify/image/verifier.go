@@ -1,0 +1,133 @@
+// Package image judges the signatures of container images against
+// ClusterImagePolicy, in both formats that cosign writes.
+package image
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	images "github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/run"
+	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/policy"
+)
+
+// version changes when this package judges differently, which makes cached
+// answers void.
+const version = "1"
+
+// Policies returns the policies as they are now. It is asked for each image, so
+// it should answer from memory; an error stops everything.
+type Policies func(ctx context.Context) (*policy.Set, error)
+
+// Verifier judges images by key. It is safe for concurrent use.
+type Verifier struct {
+	policies Policies
+	registry *images.Registry
+}
+
+var _ verify.Keyed = (*Verifier)(nil)
+
+// New returns a Verifier. Wrap it in verify.Cached where images come back.
+func New(policies Policies, registry *images.Registry) *Verifier {
+	return &Verifier{policies: policies, registry: registry}
+}
+
+// Key reads the policies only.
+func (v *Verifier) Key(ctx context.Context, img verify.Image, who verify.Subject) (verify.Key, error) {
+	set, matched, err := v.match(ctx, img, who)
+	if err != nil {
+		return verify.Key{}, err
+	}
+	return verify.Key{PolicySet: set.Hash(), Policies: names(matched), Version: version}, nil
+}
+
+// Verify lets an image run that is signed as all policies naming it demand.
+func (v *Verifier) Verify(ctx context.Context, img verify.Image, who verify.Subject) (verify.Result, error) {
+	set, matched, err := v.match(ctx, img, who)
+	if err != nil {
+		return verify.Result{}, err
+	}
+	j, err := newJudge(img, matched)
+	if err != nil {
+		return verify.Result{}, err
+	}
+	if !j.done() {
+		if err := v.hear(ctx, j, who); err != nil {
+			return verify.Result{}, err
+		}
+	}
+	result, err := j.result()
+	result.PolicySet = set.Hash()
+	return result, err
+}
+
+// isDigest knows the one form that policies and caches compare as text.
+func isDigest(s string) bool {
+	hex, found := strings.CutPrefix(s, "sha256:")
+	return found && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == ""
+}
+
+func (v *Verifier) match(ctx context.Context, img verify.Image, who verify.Subject) (*policy.Set, []policy.Compiled, error) {
+	if !isDigest(img.Digest) {
+		return nil, nil, run.Refuse(v1alpha1.ReasonInvalid, "image %s has no sha256 digest; what a tag names can change", img)
+	}
+	repository, err := images.Canonical(img.Repository)
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := v.policies(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read policies for image %s: %w", img, err)
+	}
+	if set == nil {
+		set = policy.Compile(nil, nil)
+	}
+	on := policy.Object{Kind: who.Kind, Group: who.Group, Version: who.Version, Labels: who.Labels}
+	return set, set.Match(repository, img.Digest, on), nil
+}
+
+func names(matched []policy.Compiled) []string {
+	var all []string
+	for _, p := range matched {
+		all = append(all, p.Name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// source is one place where signatures are kept.
+type source struct {
+	format policy.Format
+	list   func(ctx context.Context, repo *images.Repository, img verify.Image) ([]exhibit, error)
+}
+
+func sources() []source {
+	return []source{{policy.Legacy, listLegacy}, {policy.Bundle, listBundles}}
+}
+
+// hear brings signatures before the judge until all policies are satisfied. A
+// fault in one source never keeps the other from being heard, and is reported
+// in any case.
+func (v *Verifier) hear(ctx context.Context, j *judge, who verify.Subject) error {
+	repo, err := v.registry.Open(ctx, j.img.Repository, who)
+	if err != nil {
+		return images.Explain(err, j.img.String())
+	}
+	ctx, cancel := v.registry.Bound(ctx)
+	defer cancel()
+	for _, s := range sources() {
+		if j.done() {
+			return nil
+		}
+		if !j.wants(s.format) {
+			continue
+		}
+		exhibits, err := s.list(ctx, repo, j.img)
+		j.hear(ctx, s.format, exhibits, err)
+	}
+	return nil
+}

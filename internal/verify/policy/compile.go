@@ -1,0 +1,141 @@
+package policy
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	kjson "sigs.k8s.io/json"
+)
+
+const (
+	// maxAuthorities and maxImages bound one policy, and so the work per image.
+	maxAuthorities = 64
+	maxImages      = 256
+)
+
+// Compile reads policies given as JSON objects. It leaves none out: one that
+// cannot be used is closed, which refuses the images it names, or all images
+// if not even that can be read.
+func Compile(objects [][]byte, secrets Secrets) *Set {
+	set := &Set{}
+	// What counts is hashed, and not the whole object: its status changes often.
+	var parts []string
+	for _, object := range objects {
+		compiled, spec := compile(object, secrets)
+		set.policies = append(set.policies, compiled)
+		parts = append(parts, compiled.fingerprint(spec))
+	}
+	slices.SortStableFunc(set.policies, func(a, b Compiled) int { return cmp.Compare(a.Name, b.Name) })
+	slices.Sort(parts)
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
+	set.hash = "sha256:" + hex.EncodeToString(sum[:])
+	return set
+}
+
+// header is read leniently, so that a policy with a typing error still guards
+// the images it names.
+type header struct {
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Spec json.RawMessage `json:"spec"`
+}
+
+func compile(object []byte, secrets Secrets) (Compiled, []byte) {
+	var h header
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(object, &h); err != nil {
+		return Compiled{Name: "(unreadable)", Closed: fmt.Sprintf("it is not a JSON object: %v", err)}, object
+	}
+	c := Compiled{Name: cmp.Or(h.Metadata.Name, "(without name)")}
+	globs, globErr := readGlobs(h.Spec)
+	c.globs = globs
+	var d document
+	strict, err := kjson.UnmarshalStrict(object, &d)
+	if err := errors.Join(append(strict, err, globErr)...); err != nil {
+		c.Closed = oneLine(err)
+		return c, h.Spec
+	}
+	if err := c.fill(d, secrets); err != nil {
+		c.Closed, c.Authorities, c.match = oneLine(err), nil, nil
+	}
+	return c, h.Spec
+}
+
+// readGlobs returns no globs at all if one of them is unreadable: the policy
+// then names every image, see Compiled.names.
+func readGlobs(raw []byte) ([]glob, error) {
+	var images struct {
+		Images []image `json:"images"`
+	}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &images); err != nil {
+		return nil, fmt.Errorf("spec.images: %w", err)
+	}
+	if n := len(images.Images); n == 0 || n > maxImages {
+		return nil, fmt.Errorf("spec.images: %d entries, 1 to %d are needed", n, maxImages)
+	}
+	var globs []glob
+	for i, image := range images.Images {
+		g, err := compileGlob(image.Glob)
+		if err != nil {
+			return nil, fmt.Errorf("spec.images[%d]: %w", i, err)
+		}
+		globs = append(globs, g)
+	}
+	return globs, nil
+}
+
+func (c *Compiled) fill(d document, secrets Secrets) error {
+	if d.Kind != kind || d.APIVersion != Group+"/"+v1alpha1 && d.APIVersion != Group+"/"+v1beta1 {
+		return fmt.Errorf("%s %s is not a %s of %s", d.APIVersion, d.Kind, kind, Group)
+	}
+	switch {
+	case d.Spec.Mode == "warn":
+		return errors.New("spec.mode: warn is not supported, only enforce; an unsigned image would run")
+	case d.Spec.Mode != "" && d.Spec.Mode != "enforce":
+		return fmt.Errorf("spec.mode: %q is unknown", d.Spec.Mode)
+	case d.Spec.Policy != nil:
+		return unsupported("spec.policy")
+	}
+	for i, m := range d.Spec.Match {
+		compiled, err := compileMatch(m)
+		if err != nil {
+			return fmt.Errorf("spec.match[%d]: %w", i, err)
+		}
+		c.match = append(c.match, compiled)
+	}
+	if n := len(d.Spec.Authorities); n == 0 || n > maxAuthorities {
+		return fmt.Errorf("spec.authorities: %d entries, 1 to %d are needed", n, maxAuthorities)
+	}
+	for i, a := range d.Spec.Authorities {
+		compiled, err := a.compile(fmt.Sprintf("spec.authorities[%d]", i), secrets)
+		if err != nil {
+			return err
+		}
+		compiled.Name = cmp.Or(a.Name, fmt.Sprintf("authority-%d", i))
+		c.Authorities = append(c.Authorities, compiled)
+	}
+	return nil
+}
+
+func unsupported(field string) error { return fmt.Errorf("%s is not supported yet", field) }
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// fingerprint covers the text of the policy, every key that was read for it and
+// whether it is closed: a Secret can change while the policy stays.
+func (c Compiled) fingerprint(spec []byte) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q", c.Name, c.Closed, spec)
+	for _, a := range c.Authorities {
+		for _, k := range a.Keys {
+			fmt.Fprintf(h, " %q", k.full)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,132 @@
+package policy
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	// maxKeys bounds the keys of one authority; each is tried on each signature.
+	maxKeys = 32
+	// minRSA is the smallest modulus, in bits, that is still held to be safe.
+	minRSA = 2048
+	// cosignPublic is the entry that cosign writes into a Secret, beside the
+	// private key and its password.
+	cosignPublic = "cosign.pub"
+)
+
+// Secrets returns the data of a Secret. A policy names it without knowing where
+// the controller runs: an empty namespace means the controller's own, and any
+// other one should be refused.
+type Secrets func(namespace, name string) (map[string][]byte, error)
+
+func (k *keyRef) load(secrets Secrets) ([]Key, error) {
+	text := []byte(k.Data)
+	if k.SecretRef != nil {
+		if secrets == nil {
+			return nil, errors.New("secretRef: no Secret can be read here")
+		}
+		data, err := secrets(k.SecretRef.Namespace, k.SecretRef.Name)
+		if err != nil {
+			return nil, fmt.Errorf("secretRef: read Secret %q: %w", k.SecretRef.Name, err)
+		}
+		if text, err = publicEntry(data); err != nil {
+			return nil, fmt.Errorf("secretRef: Secret %q: %w", k.SecretRef.Name, err)
+		}
+	}
+	return ParseKeys(text)
+}
+
+func publicEntry(data map[string][]byte) ([]byte, error) {
+	if key, ok := data[cosignPublic]; ok {
+		return key, nil
+	}
+	if len(data) != 1 {
+		return nil, fmt.Errorf("it has %d entries; keep one with the public key, or name it %s", len(data), cosignPublic)
+	}
+	for _, key := range data {
+		return key, nil
+	}
+	return nil, nil
+}
+
+// ParseKeys reads one or more public keys in PEM form. Anything else in the
+// text is an error: a key that is silently left out may be the one that counts.
+func ParseKeys(text []byte) ([]Key, error) {
+	var keys []Key
+	for rest := text; strings.TrimSpace(string(rest)) != ""; {
+		block, tail := pem.Decode(rest)
+		if block == nil {
+			return nil, fmt.Errorf("after %d keys there is text that is no PEM block", len(keys))
+		}
+		if before, _, _ := strings.Cut(string(rest), "-----BEGIN"); strings.TrimSpace(before) != "" {
+			return nil, fmt.Errorf("after %d keys there is text outside of PEM blocks", len(keys))
+		}
+		key, err := parseKey(block)
+		if err != nil {
+			return nil, fmt.Errorf("key %d: %w", len(keys)+1, err)
+		}
+		if keys = append(keys, key); len(keys) > maxKeys {
+			return nil, fmt.Errorf("more than %d keys", maxKeys)
+		}
+		rest = tail
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("there is no key")
+	}
+	return keys, nil
+}
+
+func parseKey(block *pem.Block) (Key, error) {
+	var public crypto.PublicKey
+	var err error
+	switch block.Type {
+	case "PUBLIC KEY":
+		public, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PUBLIC KEY":
+		public, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	default:
+		return Key{}, fmt.Errorf("PEM block %q is not a public key", block.Type)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("parse public key: %w", err)
+	}
+	if err := strong(public); err != nil {
+		return Key{}, err
+	}
+	fingerprint, err := Fingerprint(public)
+	return Key{Public: public, Fingerprint: fingerprint, full: sha256.Sum256(block.Bytes)}, err
+}
+
+func strong(public crypto.PublicKey) error {
+	switch key := public.(type) {
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+		return nil
+	case *rsa.PublicKey:
+		if key.N.BitLen() < minRSA {
+			return fmt.Errorf("RSA key of %d bits is too short, at least %d are needed", key.N.BitLen(), minRSA)
+		}
+		return nil
+	default:
+		return fmt.Errorf("key type %T is not supported", public)
+	}
+}
+
+// Fingerprint names a key for people: "sha256:" and 16 hexadecimal digits.
+func Fingerprint(public crypto.PublicKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return "", fmt.Errorf("encode public key: %w", err)
+	}
+	sum := sha256.Sum256(der)
+	return "sha256:" + hex.EncodeToString(sum[:8]), nil
+}
