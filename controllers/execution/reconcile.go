@@ -99,11 +99,14 @@ const conflictDelay = 50 * time.Millisecond
 func (p *pass) refuse(why *run.Refusal) {
 	s := &p.obj.Status
 	s.Phase, s.ObservedGeneration = v1alpha1.ExecutionFailed, p.obj.Generation
+	if why.Reason == v1alpha1.ReasonCancelled {
+		s.Phase = v1alpha1.ExecutionCancelled
+	}
 	if s.CompletedAt == nil {
 		s.CompletedAt = seconds(p.now)
 	}
-	wanted := report.Stalled(why.Reason, why.Message)
-	p.conditions(append(wanted, p.verified()...))
+	p.conditions(append(report.Stalled(why.Reason, why.Message), p.verified()...))
+	p.result.RequeueAfter = releaseDelay
 }
 
 // wait says what the run waits for and until when.

@@ -3,6 +3,7 @@ package job
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -21,6 +22,9 @@ const (
 	// keepJobs is how long a finished Job stays for whoever reads its logs;
 	// the run's status holds what matters.
 	keepJobs = 24 * time.Hour
+	// declaredOutputs is the annotation of a Job that lists what its action
+	// promised, so that reading the end of a step needs no registry.
+	declaredOutputs = "kubernaut.ai/declared-outputs"
 	// containerName of the action in its pod.
 	containerName = "action"
 )
@@ -32,6 +36,7 @@ func Build(ae *v1alpha1.ActionExecution, needs run.Needs) *batchv1.Job {
 		TypeMeta: metav1.TypeMeta{APIVersion: batchv1.SchemeGroupVersion.String(), Kind: "Job"},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: ae.Namespace, Name: ae.Name, Labels: labels,
+			Annotations:     map[string]string{declaredOutputs: strings.Join(needs.Outputs, ",")},
 			OwnerReferences: []metav1.OwnerReference{ownedBy(ae, "ActionExecution", ae.UID)},
 		},
 		Spec: batchv1.JobSpec{

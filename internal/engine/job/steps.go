@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -28,7 +29,7 @@ func NewSteps(c client.Client, live client.Reader) *Steps { return &Steps{client
 
 // Observe reads the Job and pods of an ActionExecution and writes nothing.
 // Without a Job of ours the step is Absent.
-func (s *Steps) Observe(ctx context.Context, ae *v1alpha1.ActionExecution, declared []string) (run.Seen, error) {
+func (s *Steps) Observe(ctx context.Context, ae *v1alpha1.ActionExecution) (run.Seen, error) {
 	job := &batchv1.Job{}
 	if err := s.client.Get(ctx, client.ObjectKeyFromObject(ae), job); err != nil {
 		return run.Seen{}, client.IgnoreNotFound(err)
@@ -48,6 +49,7 @@ func (s *Steps) Observe(ctx context.Context, ae *v1alpha1.ActionExecution, decla
 			pods = append(pods, pod)
 		}
 	}
+	declared := strings.FieldsFunc(job.Annotations[declaredOutputs], func(r rune) bool { return r == ',' })
 	return Outputs(Judge(job, pods), pods, declared), nil
 }
 

@@ -1,0 +1,104 @@
+package execution
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/report"
+	"github.com/kubernaut/kubernaut/internal/run"
+	"github.com/kubernaut/kubernaut/internal/verify"
+)
+
+// admit leads a run through the gate once, and writes down what it will run
+// before anything is created. A run with a snapshot was admitted before.
+func (r *Reconciler) admit(ctx context.Context, p *pass) error {
+	var err error
+	if p.policy, err = r.policyOf(ctx, p.obj.Namespace); err != nil {
+		return err
+	}
+	if p.obj.Status.Snapshot != nil {
+		return nil
+	}
+	switch {
+	case p.obj.Spec.Cancel:
+		return run.Refuse(v1alpha1.ReasonCancelled, "cancelled before it started")
+	case p.obj.Spec.Suspend:
+		return &run.Wait{Reason: v1alpha1.ReasonSuspended, Message: "the run is suspended and has not started: set spec.suspend to false to start it"}
+	}
+	snapshot, schema, err := r.load(ctx, p)
+	if err != nil {
+		return err
+	}
+	values, err := parameters(schema, raw(p.obj.Spec.Parameters))
+	if err != nil {
+		return err
+	}
+	snapshot.Parameters = jsonOf(values)
+	if p.obj.Spec.WorkflowRef == nil {
+		if err := graph(snapshot.Steps); err != nil {
+			return err
+		}
+	}
+	return r.walk(ctx, p, snapshot)
+}
+
+// walk asks the gate and keeps what passed.
+func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot) error {
+	var approvals v1alpha1.ApprovalList
+	if err := r.client.List(ctx, &approvals, client.InNamespace(p.obj.Namespace)); err != nil {
+		return fmt.Errorf("list approvals: %w", err)
+	}
+	c := &gate.Case{
+		Run:         run.Run{Namespace: p.obj.Namespace, Name: p.obj.Name, UID: string(p.obj.UID), Steps: stepsOf(s.Steps)},
+		Subject:     verify.Subject{Namespace: p.obj.Namespace, Kind: "Job", Group: "batch", Version: "v1", Labels: p.obj.Labels},
+		ContentHash: s.ContentHash, Policy: p.policy, Approvals: approvals.Items, Now: p.now,
+	}
+	if err := p.judge(r.options.Gate.Walk(ctx, c)); err != nil {
+		return err
+	}
+	signers := make([]string, 0, len(c.Results))
+	for i := range s.Steps {
+		s.Steps[i].Image, s.Steps[i].ActionType = c.Run.Steps[i].Image, c.Run.Steps[i].ActionType
+		signers = append(signers, fmt.Sprintf("%s by %s", s.Steps[i].Name, c.Results[i].Signer))
+		s.PolicySet = c.Results[i].PolicySet
+	}
+	status := &p.obj.Status
+	status.Snapshot, status.Engine, status.StartedAt = s, r.options.Engine.Name(), seconds(p.now)
+	status.Phase = v1alpha1.ExecutionExecuting
+	verified := report.Verified(metav1.ConditionTrue, v1alpha1.ReasonVerified, "every image is signed as the policies demand: "+strings.Join(signers, ", "))
+	p.conditions(append(report.Progressing(v1alpha1.ReasonProgressing, "admitted; the first steps start"), verified))
+	return r.keep(ctx, p)
+}
+
+// judge turns a verdict into the pass's end, and says what the signature gate
+// found when it was the gate that ended it.
+func (p *pass) judge(v run.Verdict) error {
+	if v.Kind == run.Passed {
+		return nil
+	}
+	switch v.Reason {
+	case v1alpha1.ReasonImageUnsigned, v1alpha1.ReasonSignatureInvalid, v1alpha1.ReasonNoMatchingPolicy, v1alpha1.ReasonPolicyUnusable, v1alpha1.ReasonImageNotFound:
+		p.conditions([]metav1.Condition{report.Verified(metav1.ConditionFalse, v.Reason, v.Message)})
+	case v1alpha1.ReasonRegistryUnavailable:
+		p.conditions([]metav1.Condition{report.Verified(metav1.ConditionUnknown, v.Reason, v.Message)})
+	}
+	if v.Kind == run.Waiting {
+		return &run.Wait{Reason: v.Reason, Message: v.Message, Until: v.Until}
+	}
+	return &run.Refusal{Reason: v.Reason, Message: v.Message}
+}
+
+// keep writes the status now, so that a crash after it finds what was decided.
+func (r *Reconciler) keep(ctx context.Context, p *pass) error {
+	if err := r.record.Write(ctx, p.stored, p.obj, report.Events(p.stored.Status.Conditions, p.obj.Status.Conditions)); err != nil {
+		return err
+	}
+	p.stored = p.obj.DeepCopy()
+	return nil
+}

@@ -1,0 +1,84 @@
+package execution
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/expr"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// releaseDelay is when a run that just ended gives back its workspace: at
+// once, in a pass of its own, after its end was written down.
+const releaseDelay = time.Millisecond
+
+// apply does what the plan says: stop, then start, then note what was proposed.
+func (r *Reconciler) apply(ctx context.Context, p *pass) error {
+	if p.decision.Stop != "" {
+		if err := r.options.Engine.Stop(ctx, p.run, p.decision.Stop); err != nil {
+			return fmt.Errorf("stop steps: %w", err)
+		}
+	}
+	if err := r.start(ctx, p); err != nil {
+		return err
+	}
+	return r.propose(ctx, p)
+}
+
+func (r *Reconciler) start(ctx context.Context, p *pass) error {
+	if len(p.decision.Start) == 0 {
+		return nil
+	}
+	scope, err := p.scope()
+	if err != nil {
+		return err
+	}
+	var steps []run.Step
+	for _, step := range p.run.Steps {
+		if !slices.Contains(p.decision.Start, step.Name) {
+			continue
+		}
+		if step.Inputs, err = expr.Resolve(step.Inputs, scope); err != nil {
+			return run.Refuse(v1alpha1.ReasonInvalidReference, "step %s: %v", step.Name, err)
+		}
+		steps = append(steps, step)
+	}
+	if err := r.options.Engine.Start(ctx, p.run, steps); err != nil {
+		if refusal, ok := run.AsRefusal(err); ok {
+			// What runs already must not go on under a run that ended.
+			return errors.Join(refusal, r.options.Engine.Stop(ctx, p.run, refusal.Reason))
+		}
+		return fmt.Errorf("start steps: %w", err)
+	}
+	for _, step := range steps {
+		p.seen.Steps[step.Name] = run.Seen{State: run.Pending, Reason: v1alpha1.ReasonProgressing, Message: "started"}
+	}
+	return nil
+}
+
+// scope collects the values that inputs may refer to.
+func (p *pass) scope() (expr.Scope, error) {
+	s := expr.Scope{
+		Params: map[string]json.RawMessage{}, Outputs: map[string]map[string]json.RawMessage{},
+		Execution: map[string]string{"name": p.run.Name, "namespace": p.run.Namespace, "uid": p.run.UID},
+	}
+	if err := json.Unmarshal(raw(p.obj.Status.Snapshot.Parameters), &s.Params); err != nil {
+		return s, fmt.Errorf("read parameters of the snapshot: %w", err)
+	}
+	for name, seen := range p.seen.Steps {
+		if len(seen.Outputs) == 0 {
+			continue
+		}
+		values := map[string]json.RawMessage{}
+		if err := json.Unmarshal(seen.Outputs, &values); err != nil {
+			return s, fmt.Errorf("read outputs of step %s: %w", name, err)
+		}
+		s.Outputs[name] = values
+	}
+	return s, nil
+}

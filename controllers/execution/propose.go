@@ -1,0 +1,78 @@
+package execution
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/names"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// proposing is the action type whose outputs name a pull request.
+const proposing = "git/create-pr"
+
+// proposal is what such an action puts out.
+type proposal struct {
+	Number     int64  `json:"prNumber"`
+	URL        string `json:"prURL"`
+	Repository string `json:"repository"`
+	Provider   string `json:"provider"`
+	Base       string `json:"base"`
+	Branch     string `json:"branch"`
+	CauseKey   string `json:"causeKey"`
+}
+
+// propose makes a PullRequest object for each pull request that a step opened,
+// so that it is followed to its end. The object outlives the run.
+func (r *Reconciler) propose(ctx context.Context, p *pass) error {
+	for _, step := range p.run.Steps {
+		seen := p.seen.Steps[step.Name]
+		if step.ActionType != proposing || seen.State != run.Succeeded || len(seen.Outputs) == 0 {
+			continue
+		}
+		var out proposal
+		if err := json.Unmarshal(seen.Outputs, &out); err != nil {
+			return fmt.Errorf("read outputs of step %s: %w", step.Name, err)
+		}
+		if out.Number == 0 || out.Repository == "" {
+			continue // nothing to change, so nothing was proposed
+		}
+		pr := r.pullRequest(p, step, out)
+		p.obj.Status.PullRequest = &v1alpha1.PullRequestSummary{Name: pr.Name, URL: out.URL}
+		existing := &v1alpha1.PullRequest{}
+		err := r.client.Get(ctx, client.ObjectKeyFromObject(pr), existing)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("read pull request %s: %w", pr.Name, err)
+		}
+		if err == nil {
+			continue
+		}
+		if err := r.client.Create(ctx, pr, client.FieldOwner(v1alpha1.FieldOwner)); client.IgnoreAlreadyExists(err) != nil {
+			return fmt.Errorf("create pull request %s: %w", pr.Name, err)
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) pullRequest(p *pass, step run.Step, out proposal) *v1alpha1.PullRequest {
+	pr := &v1alpha1.PullRequest{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: p.run.Namespace, Name: names.PullRequest(out.Repository, strconv.FormatInt(out.Number, 10)),
+			Labels: map[string]string{v1alpha1.LabelExecution: names.Label(p.run.Name), v1alpha1.LabelStep: step.Name},
+		},
+		Spec: v1alpha1.PullRequestSpec{
+			Repository: out.Repository, Provider: out.Provider, Number: out.Number, Base: out.Base, Branch: out.Branch, CauseKey: out.CauseKey,
+			Execution: &v1alpha1.ExecutionReference{Name: p.run.Name, UID: p.run.UID},
+		},
+	}
+	if secret := step.Credentials["git"]; secret != "" {
+		pr.Spec.SecretRef = &v1alpha1.LocalReference{Name: secret}
+	}
+	return pr
+}

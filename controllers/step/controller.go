@@ -1,0 +1,86 @@
+// Package step reconciles ActionExecutions: one action of a run, verified once
+// more and then run as a Job.
+package step
+
+import (
+	"context"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fluxcd/pkg/runtime/predicates"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/record"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// Jobs carries single actions out.
+type Jobs interface {
+	// Observe reads what became of the action; Absent if nothing was created.
+	Observe(ctx context.Context, ae *v1alpha1.ActionExecution) (run.Seen, error)
+	// DryRun asks whether the Job would be accepted, and writes nothing.
+	DryRun(ctx context.Context, ae *v1alpha1.ActionExecution, needs run.Needs) error
+	// Start creates the Job; twice is once.
+	Start(ctx context.Context, ae *v1alpha1.ActionExecution, needs run.Needs) error
+	// Stop ends the Job; twice is once.
+	Stop(ctx context.Context, ae *v1alpha1.ActionExecution) error
+}
+
+// Options of the controller.
+type Options struct {
+	// Jobs that carry actions out.
+	Jobs Jobs
+	// Gate is the ordered list of checks before a Job is created.
+	Gate gate.Gate
+	// Now is the clock.
+	Now func() time.Time
+	// MaxConcurrent is how many steps are reconciled at once.
+	MaxConcurrent int
+}
+
+// +kubebuilder:rbac:groups=kubernaut.ai,resources=actionexecutions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=kubernaut.ai,resources=actionexecutions/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=kubernaut.ai,resources=actionexecutions/finalizers,verbs=update
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=get;create
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;create
+
+// Setup adds the controller to the manager.
+func Setup(mgr ctrl.Manager, opts Options) error {
+	r := &Reconciler{
+		client: mgr.GetClient(), options: opts,
+		record: record.New(mgr.GetClient(), mgr.GetEventRecorder("actionexecution-controller")),
+	}
+	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.ActionExecution{}, builder.WithPredicates(changed)).
+		Owns(&batchv1.Job{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(stepOfPod)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: max(1, opts.MaxConcurrent)}).
+		Complete(r)
+}
+
+// stepOfPod finds the ActionExecution of a pod by its Job, whose name it has.
+func stepOfPod(_ context.Context, o client.Object) []reconcile.Request {
+	if _, ours := o.GetLabels()[v1alpha1.LabelActionExecution]; !ours {
+		return nil
+	}
+	for _, ref := range o.GetOwnerReferences() {
+		if ref.Kind == "Job" {
+			return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: ref.Name}}}
+		}
+	}
+	return nil
+}

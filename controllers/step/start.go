@@ -1,0 +1,123 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/report"
+	"github.com/kubernaut/kubernaut/internal/run"
+	"github.com/kubernaut/kubernaut/internal/verify"
+)
+
+// settled ends the pass of an action that has ended or is being deleted.
+func (r *Reconciler) settled(_ context.Context, p *pass) error {
+	if run.State(p.obj.Status.Phase).Ended() || !p.obj.DeletionTimestamp.IsZero() {
+		return errDone
+	}
+	return nil
+}
+
+// observe reads what became of the Job.
+func (r *Reconciler) observe(ctx context.Context, p *pass) error {
+	seen, err := r.options.Jobs.Observe(ctx, p.obj)
+	if err != nil {
+		return fmt.Errorf("observe the action: %w", err)
+	}
+	p.seen = seen
+	return nil
+}
+
+// cancel stops an action that was asked to end. One that ended by itself
+// before keeps its own result.
+func (r *Reconciler) cancel(ctx context.Context, p *pass) error {
+	if !p.obj.Spec.Cancel || p.seen.State == run.Succeeded {
+		return nil
+	}
+	if p.seen.State == run.Failed { // that is how an action ends that is told to
+		p.seen.State, p.seen.Reason, p.seen.Message = run.Cancelled, v1alpha1.ReasonCancelled, "the action was stopped: "+p.seen.Message
+		return nil
+	}
+	if p.seen.State == run.Absent {
+		p.end(run.Seen{State: run.Cancelled, Reason: v1alpha1.ReasonCancelled, Message: "the action was stopped", Finished: p.now})
+		return errDone
+	}
+	if err := r.options.Jobs.Stop(ctx, p.obj); err != nil {
+		return fmt.Errorf("stop the action: %w", err)
+	}
+	p.seen.Reason, p.seen.Message = v1alpha1.ReasonCancelled, "the action is told to end"
+	return nil
+}
+
+// start leads an action through the gate and creates its Job. The run's gate
+// was passed before, but between the two a policy may have changed.
+func (r *Reconciler) start(ctx context.Context, p *pass) error {
+	if p.seen.State != run.Absent {
+		return nil
+	}
+	c, err := r.walk(ctx, p)
+	if err != nil {
+		return err
+	}
+	needs := gate.Needs(c.Contracts[0])
+	if err := r.options.Jobs.DryRun(ctx, p.obj, needs); err != nil {
+		return err
+	}
+	if err := r.options.Jobs.Start(ctx, p.obj, needs); err != nil {
+		return fmt.Errorf("start the action: %w", err)
+	}
+	p.obj.Status.JobName = p.obj.Name
+	p.seen = run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: "the Job was created"}
+	return nil
+}
+
+func (r *Reconciler) walk(ctx context.Context, p *pass) (*gate.Case, error) {
+	var policies v1alpha1.ExecutionPolicyList
+	if err := r.client.List(ctx, &policies, client.InNamespace(p.obj.Namespace)); err != nil {
+		return nil, fmt.Errorf("list execution policies: %w", err)
+	}
+	repository, digest, _ := strings.Cut(p.obj.Spec.Image, "@")
+	c := &gate.Case{
+		Run:     run.Run{Namespace: p.obj.Namespace, Name: p.obj.Spec.Execution.Name, UID: p.obj.Spec.Execution.UID, Steps: []run.Step{stepOf(p.obj)}},
+		Subject: verify.Subject{Namespace: p.obj.Namespace, ServiceAccount: p.obj.Spec.ServiceAccountName, Kind: "Job", Group: "batch", Version: "v1"},
+		Policy:  gate.PolicyOf(policies.Items), Now: p.now, Final: true,
+		Images: []verify.Image{{Repository: repository, Digest: digest}},
+	}
+	v := r.options.Gate.Walk(ctx, c)
+	switch v.Kind {
+	case run.Passed:
+		p.obj.Status.Digest, p.obj.Status.Signer = digest, c.Results[0].Signer
+		p.verified(metav1.ConditionTrue, v1alpha1.ReasonVerified, "signed by "+c.Results[0].Signer)
+		return c, nil
+	case run.Waiting:
+		return nil, &run.Wait{Reason: v.Reason, Message: v.Message, Until: v.Until}
+	}
+	if len(c.Results) == 0 || c.Results[0].Signer == "" {
+		p.verified(metav1.ConditionFalse, v.Reason, v.Message)
+	}
+	return nil, &run.Refusal{Reason: v.Reason, Message: v.Message}
+}
+
+func stepOf(ae *v1alpha1.ActionExecution) run.Step {
+	s := run.Step{Name: ae.Spec.Step, ActionType: ae.Spec.ActionType, Image: ae.Spec.Image, Inputs: json.RawMessage("{}"),
+		ServiceAccount: ae.Spec.ServiceAccountName, Credentials: map[string]string{}}
+	if ae.Spec.Inputs != nil {
+		s.Inputs = ae.Spec.Inputs.Raw
+	}
+	for _, c := range ae.Spec.Credentials {
+		s.Credentials[c.Name] = c.SecretRef.Name
+	}
+	return s
+}
+
+// verified sets the Verified condition, which later passes keep.
+func (p *pass) verified(status metav1.ConditionStatus, reason run.Reason, message string) {
+	s := &p.obj.Status
+	s.Conditions = report.Merge(s.Conditions, []metav1.Condition{report.Verified(status, reason, message)}, p.obj.Generation, p.now)
+}

@@ -1,0 +1,85 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/kubernaut/kubernaut/actions/contract"
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// maxInputs bounds the inputs of one step: the kernel takes 128 KiB for one
+// environment variable and escaping may double what it is given.
+const maxInputs = 60 << 10
+
+// Inputs holds the inputs of each step against its contract.
+type Inputs struct{}
+
+// Name returns "inputs".
+func (Inputs) Name() string { return "inputs" }
+
+// Check validates values where they are known. Before a run has started, inputs
+// still carry references; then names, required ones and credentials are checked.
+func (Inputs) Check(_ context.Context, c *Case) run.Verdict {
+	for i, step := range c.Run.Steps {
+		var problems []string
+		if len(step.Inputs) > maxInputs {
+			problems = append(problems, fmt.Sprintf("inputs have %d bytes and %d are allowed: put the rest into a file in the workspace", len(step.Inputs), maxInputs))
+		}
+		if c.Final {
+			if _, findings := c.Contracts[i].ValidateInputs(step.Inputs); len(findings) > 0 {
+				problems = append(problems, contract.Join(findings))
+			}
+		} else {
+			problems = append(problems, namesOf(step, c.Contracts[i])...)
+		}
+		problems = append(problems, credentialsOf(step, c.Contracts[i])...)
+		if len(problems) > 0 {
+			return refuse(v1alpha1.ReasonInvalidParameters, fmt.Sprintf("step %s (%s): %s", step.Name, step.ActionType, strings.Join(problems, "; ")))
+		}
+	}
+	return run.Pass()
+}
+
+// namesOf finds inputs that the contract does not declare, and required ones
+// that are not given.
+func namesOf(step run.Step, c contract.Contract) []string {
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(step.Inputs, &given); err != nil {
+		return []string{"inputs are not a JSON object: " + err.Error()}
+	}
+	var out []string
+	for _, name := range sortedKeys(given) {
+		if _, ok := c.Input(name); !ok {
+			out = append(out, fmt.Sprintf("input %q is not one of the contract's", name))
+		}
+	}
+	for _, input := range c.Spec.Inputs {
+		if _, ok := given[input.Name]; input.Required && !ok {
+			out = append(out, fmt.Sprintf("input %q is required and not given", input.Name))
+		}
+	}
+	return out
+}
+
+// credentialsOf finds credentials that the contract does not declare, and
+// required ones that are not given.
+func credentialsOf(step run.Step, c contract.Contract) []string {
+	declared := map[string]bool{}
+	var out []string
+	for _, need := range c.Spec.Credentials {
+		declared[need.Name] = true
+		if _, ok := step.Credentials[need.Name]; need.Required && !ok {
+			out = append(out, fmt.Sprintf("credential %q is required and the step does not give it: add it under credentials", need.Name))
+		}
+	}
+	for _, name := range sortedKeys(step.Credentials) {
+		if !declared[name] {
+			out = append(out, fmt.Sprintf("credential %q is not one of the contract's", name))
+		}
+	}
+	return out
+}
