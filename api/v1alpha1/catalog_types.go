@@ -70,7 +70,7 @@ type SourceReference struct {
 // GitSource is a Git repository.
 type GitSource struct {
 	// URL with https, http (lab only, to private addresses) or ssh, without credentials.
-	// +kubebuilder:validation:Pattern=`^(http|https|ssh)://[^@\s]*(@[^\s]*)?$`
+	// +kubebuilder:validation:Pattern=`^(https?://[^@\s]+|ssh://([^@:/\s]+@)?[^@\s]+)$`
 	// +kubebuilder:validation:MaxLength=2048
 	// +required
 	URL string `json:"url"`

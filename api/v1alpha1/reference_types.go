@@ -29,8 +29,6 @@ type ExecutionReference struct {
 }
 
 // Parameter is one value that a run may set.
-//
-// +kubebuilder:validation:XValidation:rule="!(has(self.required) && self.required && has(self.default))",message="a required parameter has no default: remove one of the two"
 type Parameter struct {
 	// Name by which inputs refer to it: $(params.NAME).
 	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9_-]*$`
@@ -46,7 +44,9 @@ type Parameter struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Description string `json:"description,omitempty"`
-	// Required refuses a run that does not set it.
+	// Required refuses a run that does not set it. One with a default is always
+	// set, so the two together are refused by the catalog's checks; the API
+	// server cannot, because CEL sees no field whose type is open.
 	// +optional
 	Required bool `json:"required,omitempty"`
 	// Default is used when a run does not set it.

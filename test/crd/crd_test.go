@@ -1,0 +1,177 @@
+// Package crd sends the sample manifests to a real API server: what the schemas
+// and admission rules must accept, and what they must refuse with which words.
+package crd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/kubernaut/kubernaut/internal/cli/install"
+)
+
+const (
+	accepted = "accepted"
+	rejected = "../rejected"
+)
+
+func TestSamples(t *testing.T) {
+	c := server(t)
+	untilApproverIsChecked(t, c)
+	for _, file := range samples(t, accepted) {
+		t.Run(file, func(t *testing.T) {
+			if err := send(t, c, file); err != nil {
+				t.Errorf("refused: %v", err)
+			}
+		})
+	}
+	for _, file := range samples(t, rejected) {
+		t.Run(file, func(t *testing.T) {
+			want := wanted(t, file)
+			if err := send(t, c, file); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		})
+	}
+}
+
+// server starts an API server with everything that an installation brings.
+func server(t *testing.T) client.Client {
+	t.Helper()
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		t.Fatal("KUBEBUILDER_ASSETS is not set: run 'make test', or set it to what 'go -C test/lab run . assets' prints")
+	}
+	env := &envtest.Environment{}
+	config, err := env.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := env.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	admin, err := env.AddUser(envtest.User{Name: "admin", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := install.Build("../../kustomize/overlays/default", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second changes nothing
+		if err := install.Apply(t.Context(), config, objects, install.Options{NoWait: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := client.New(admin.Config(), client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.WithFieldValidation(c, "Strict")
+}
+
+// untilApproverIsChecked waits for the API server to have compiled the
+// admission policy, which it does some moments after it was written.
+func untilApproverIsChecked(t *testing.T, c client.Client) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		o := documents(t, filepath.Join(rejected, "approval", "other-name.yaml"))[0]
+		o.SetName("probe")
+		return c.Create(ctx, o, client.DryRunAll) != nil, nil
+	})
+	if err != nil {
+		t.Fatalf("the admission policy never spoke: %v", err)
+	}
+}
+
+func samples(t *testing.T, root string) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(p, ".yaml") {
+			out = append(out, p)
+		}
+		return err
+	})
+	if err != nil || len(out) == 0 {
+		t.Fatalf("no samples in %s: %v", root, err)
+	}
+	return out
+}
+
+// wanted is the message on the first line of a rejected sample.
+func wanted(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	want, ok := strings.CutPrefix(first, "# want: ")
+	if !ok || want == "" {
+		t.Fatalf("%s: the first line must be '# want: <message>'", file)
+	}
+	return want
+}
+
+func documents(t *testing.T, file string) []*unstructured.Unstructured {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	var out []*unstructured.Unstructured
+	for {
+		o := &unstructured.Unstructured{}
+		if err := d.Decode(o); errors.Is(err, io.EOF) {
+			return out
+		} else if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		o.SetNamespace("default")
+		o.SetName(strings.TrimSuffix(filepath.Base(file), ".yaml"))
+		out = append(out, o)
+	}
+}
+
+// send creates the first document of a file and updates it to each further
+// one. Only the last may be refused.
+func send(t *testing.T, c client.Client, file string) error {
+	t.Helper()
+	docs := documents(t, file)
+	last := len(docs) - 1
+	for i, o := range docs {
+		var err error
+		if i == 0 {
+			err = c.Create(t.Context(), o)
+		} else {
+			o.SetResourceVersion(docs[i-1].GetResourceVersion())
+			err = c.Update(t.Context(), o)
+		}
+		if err != nil && i < last {
+			t.Fatalf("document %d: %v", i, err)
+		}
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			t.Cleanup(func() { _ = c.Delete(context.WithoutCancel(t.Context()), o.DeepCopy()) })
+		}
+	}
+	return nil
+}
