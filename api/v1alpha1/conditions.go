@@ -150,3 +150,47 @@ const (
 	// ReasonForgeUnavailable: the forge does not answer; it is asked again.
 	ReasonForgeUnavailable = "ForgeUnavailable"
 )
+
+// Reasons of a change to a Git repository, given by the actions that make it.
+const (
+	// ReasonInsecureURL: the repository's URL carries credentials or would send them unprotected. Use https or ssh and a Secret.
+	ReasonInsecureURL = "InsecureURL"
+	// ReasonRepositoryNotFound: the host knows no such repository, or hides it from these credentials. Mend URL or access.
+	ReasonRepositoryNotFound = "RepositoryNotFound"
+	// ReasonReferenceNotFound: the repository has no such branch, tag or commit. Mend the reference.
+	ReasonReferenceNotFound = "ReferenceNotFound"
+	// ReasonRepositoryTooLarge: the repository is larger than the limit. Raise the limit or split it.
+	ReasonRepositoryTooLarge = "RepositoryTooLarge"
+	// ReasonWorktreeInvalid: the directory holds no clone that this product made. Clone it first.
+	ReasonWorktreeInvalid = "WorktreeInvalid"
+	// ReasonPathRefused: a path leaves the repository, or is a link, a submodule or Git's own. Name a plain file.
+	ReasonPathRefused = "PathRefused"
+	// ReasonBranchProtected: the push would write to the branch that the change is proposed for, or the host refuses it. Choose another branch.
+	ReasonBranchProtected = "BranchProtected"
+	// ReasonHumanCommitsOnBranch: somebody else committed to the branch of the proposal; nothing is overwritten. Merge, or delete the branch.
+	ReasonHumanCommitsOnBranch = "HumanCommitsOnBranch"
+	// ReasonStaleBase: the branch moved while it was written. It is cloned and changed afresh.
+	ReasonStaleBase = "StaleBase"
+	// ReasonForgeRefused: the forge does not accept the request. The message says what it answered.
+	ReasonForgeRefused = "ForgeRefused"
+	// ReasonRateLimited: the forge asks to come back later. Nothing to do.
+	ReasonRateLimited = "RateLimited"
+)
+
+// Reasons of an edit to a YAML file that is refused; the file stays as it was.
+const (
+	// ReasonEditInvalid: the file is not YAML, or the request names no path or no value. Mend it.
+	ReasonEditInvalid = "EditInvalid"
+	// ReasonEditTargetNotFound: no document, list item or key is at the path. Mend selector or path.
+	ReasonEditTargetNotFound = "EditTargetNotFound"
+	// ReasonEditTargetAmbiguous: several documents, items or keys fit. Name the target more closely.
+	ReasonEditTargetAmbiguous = "EditTargetAmbiguous"
+	// ReasonEditTargetAliased: the value comes from an anchor or a merge key and is not only this object's. Change the anchor's owner.
+	ReasonEditTargetAliased = "EditTargetAliased"
+	// ReasonEditTemplated: the file is a template, not YAML. Change the values that it is rendered from.
+	ReasonEditTemplated = "EditTemplated"
+	// ReasonEditEncrypted: the file is encrypted by SOPS; an edit would break its seal. Change it with the key.
+	ReasonEditEncrypted = "EditEncrypted"
+	// ReasonEditUnsupported: the place cannot be changed byte-exactly (block text, flow map, other kind). Change it by hand.
+	ReasonEditUnsupported = "EditUnsupported"
+)
