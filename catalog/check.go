@@ -1,0 +1,135 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/dag"
+	"github.com/kubernaut/kubernaut/internal/expr"
+)
+
+// Fault is one thing wrong with a workflow.
+type Fault struct {
+	// Field such as "spec.steps[1].inputs.url".
+	Field string
+	// Reason is a constant of api/v1alpha1.
+	Reason string
+	// Message says what was found and what to do.
+	Message string
+}
+
+// Graph returns the steps of a workflow for internal/dag.
+func Graph(spec v1alpha1.WorkflowSpec) []dag.Step {
+	steps := make([]dag.Step, 0, len(spec.Steps))
+	for _, s := range spec.Steps {
+		steps = append(steps, dag.Step{Name: s.Name, RunAfter: s.RunAfter})
+	}
+	return steps
+}
+
+// Check says everything that is wrong with a workflow by itself: its graph,
+// its parameters and the references in its inputs.
+func Check(spec v1alpha1.WorkflowSpec) []Fault {
+	var faults []Fault
+	graph := Graph(spec)
+	_, found := dag.Check(graph)
+	for _, f := range found {
+		faults = append(faults, Fault{Field: graphField(f), Reason: v1alpha1.ReasonInvalidDependencyGraph, Message: f.Message})
+	}
+	faults = append(faults, checkParameters(spec.Parameters)...)
+	for i, step := range spec.Steps {
+		faults = append(faults, checkReferences(spec, graph, i, step)...)
+	}
+	return faults
+}
+
+func graphField(f dag.Finding) string {
+	switch f.Kind {
+	case dag.Empty:
+		return "spec.steps"
+	case dag.Unnamed, dag.Duplicate:
+		return fmt.Sprintf("spec.steps[%d]", f.Index)
+	default:
+		return fmt.Sprintf("spec.steps[%d].runAfter", f.Index)
+	}
+}
+
+// checkReferences holds the references of one step against what a run will
+// know when the step starts.
+func checkReferences(spec v1alpha1.WorkflowSpec, graph []dag.Step, at int, step v1alpha1.WorkflowStep) []Fault {
+	if step.Inputs == nil {
+		return nil
+	}
+	refs, err := expr.References(step.Inputs.Raw)
+	var faults []Fault
+	fault := func(path, message string) {
+		field := fmt.Sprintf("spec.steps[%d].inputs", at)
+		if path != "" {
+			field += "." + path
+		}
+		faults = append(faults, Fault{Field: strings.ReplaceAll(field, ".[", "["), Reason: v1alpha1.ReasonInvalidReference, Message: message})
+	}
+	for _, bad := range invalid(err) {
+		fault(bad.Path, bad.Message)
+	}
+	if len(refs) == 0 {
+		return faults
+	}
+	before := dag.Before(graph, step.Name)
+	for _, r := range refs {
+		if message := refuse(spec, before, r); message != "" {
+			fault(r.Path, message)
+		}
+	}
+	return faults
+}
+
+// refuse says why a reference will have no value; "" if it will.
+func refuse(spec v1alpha1.WorkflowSpec, before map[string]bool, r expr.Ref) string {
+	switch r.Kind {
+	case expr.Param:
+		if !slices.ContainsFunc(spec.Parameters, func(p v1alpha1.Parameter) bool { return p.Name == r.Name }) {
+			return fmt.Sprintf("%s names no parameter: add it to spec.parameters or mend the name", r)
+		}
+	case expr.Output:
+		if !slices.ContainsFunc(spec.Steps, func(s v1alpha1.WorkflowStep) bool { return s.Name == r.Step }) {
+			return fmt.Sprintf("%s names no step", r)
+		}
+		if !before[r.Step] {
+			return fmt.Sprintf("%s may not have run yet: add %q to runAfter", r, r.Step)
+		}
+	}
+	return ""
+}
+
+// invalid takes apart the error of expr.
+func invalid(err error) []*expr.Invalid {
+	if err == nil {
+		return nil
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []*expr.Invalid
+		for _, e := range many.Unwrap() {
+			out = append(out, invalid(e)...)
+		}
+		return out
+	}
+	var one *expr.Invalid
+	if errors.As(err, &one) {
+		return []*expr.Invalid{one}
+	}
+	return []*expr.Invalid{{Message: err.Error()}}
+}
+
+// raw reads a JSON value and keeps numbers as they are written.
+func raw(data []byte) (any, error) {
+	d := json.NewDecoder(strings.NewReader(string(data)))
+	d.UseNumber()
+	var v any
+	err := d.Decode(&v)
+	return v, err
+}

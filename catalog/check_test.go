@@ -1,0 +1,99 @@
+package catalog
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+func TestCheckValue(t *testing.T) {
+	list := []apiextensionsv1.JSON{{Raw: []byte(`"a"`)}, {Raw: []byte(`{"x": 1, "y": 2}`)}}
+	for _, c := range []struct {
+		name  string
+		p     v1alpha1.Parameter
+		value string
+		ok    bool
+	}{
+		{"default type is string", v1alpha1.Parameter{}, `"x"`, true},
+		{"number for a string", v1alpha1.Parameter{}, `1`, false},
+		{"integer", v1alpha1.Parameter{Type: "integer"}, `9007199254740993`, true},
+		{"fraction for an integer", v1alpha1.Parameter{Type: "integer"}, `1.5`, false},
+		{"text for an integer", v1alpha1.Parameter{Type: "integer"}, `"1"`, false},
+		{"number", v1alpha1.Parameter{Type: "number", Minimum: "0.5"}, `0.5`, true},
+		{"below", v1alpha1.Parameter{Type: "number", Minimum: "0.5"}, `0.4`, false},
+		{"boolean", v1alpha1.Parameter{Type: "boolean"}, `false`, true},
+		{"array", v1alpha1.Parameter{Type: "array"}, `[1]`, true},
+		{"object for an array", v1alpha1.Parameter{Type: "array"}, `{}`, false},
+		{"duration", v1alpha1.Parameter{Type: "duration", Maximum: "1h"}, `"60m"`, true},
+		{"above", v1alpha1.Parameter{Type: "duration", Maximum: "1h"}, `"61m"`, false},
+		{"quantity", v1alpha1.Parameter{Type: "quantity", Minimum: "1000Mi"}, `"1Gi"`, true},
+		{"quantity as number", v1alpha1.Parameter{Type: "quantity"}, `2`, true},
+		{"pattern holds the whole", v1alpha1.Parameter{Pattern: "a|b"}, `"ab"`, false},
+		{"pattern", v1alpha1.Parameter{Pattern: "a|b"}, `"b"`, true},
+		{"enum", v1alpha1.Parameter{Enum: list}, `"a"`, true},
+		{"not in enum", v1alpha1.Parameter{Enum: list}, `"b"`, false},
+		{"enum of objects, other order", v1alpha1.Parameter{Type: "object", Enum: list}, `{"y":2,"x":1}`, true},
+		{"null", v1alpha1.Parameter{}, `null`, false},
+		{"no JSON", v1alpha1.Parameter{}, `x`, false},
+		{"unknown type refuses", v1alpha1.Parameter{Type: "secret"}, `"x"`, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := CheckValue(c.p, []byte(c.value)); (err == nil) != c.ok {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestHash(t *testing.T) {
+	base := v1alpha1.Workflow{Spec: v1alpha1.WorkflowSpec{Version: "v1.0.0", Parameters: []v1alpha1.Parameter{{Name: "a"}}, Workspace: &v1alpha1.Workspace{},
+		Steps: []v1alpha1.WorkflowStep{{Name: "s", Action: "x", Inputs: &apiextensionsv1.JSON{Raw: []byte(`{"b":1,"a":2}`)}}}}}
+	same := base.DeepCopy()
+	same.Name, same.Labels, same.Status.ContentHash = "other", map[string]string{"a": "b"}, "x"
+	same.Spec.Engine, same.Spec.Parameters[0].Type, same.Spec.Workspace.Size = "auto", "string", "1Gi"
+	same.Spec.Steps[0].Inputs.Raw = []byte(`{ "a":2, "b":1 }`)
+	if Hash(base) != Hash(*same) {
+		t.Error("defaults, metadata or the order of keys changed the hash")
+	}
+	for name, change := range map[string]func(*v1alpha1.WorkflowSpec){
+		"input":   func(s *v1alpha1.WorkflowSpec) { s.Steps[0].Inputs.Raw = []byte(`{"b":1,"a":3}`) },
+		"step":    func(s *v1alpha1.WorkflowSpec) { s.Steps = append(s.Steps, v1alpha1.WorkflowStep{Name: "t"}) },
+		"version": func(s *v1alpha1.WorkflowSpec) { s.Version = "v1.0.1" },
+		"engine":  func(s *v1alpha1.WorkflowSpec) { s.Engine = "job" },
+	} {
+		other := base.DeepCopy()
+		change(&other.Spec)
+		if Hash(base) == Hash(*other) {
+			t.Errorf("%s does not change the hash", name)
+		}
+	}
+	if base.Spec.Engine != "" {
+		t.Error("hashing changed the workflow")
+	}
+}
+
+func TestDiff(t *testing.T) {
+	e := func(id string) v1alpha1.InventoryEntry { return v1alpha1.InventoryEntry{ID: id, Version: "v1alpha1"} }
+	added, gone := Diff([]v1alpha1.InventoryEntry{e("a"), e("b")}, []v1alpha1.InventoryEntry{e("b"), e("c")})
+	if diff := cmp.Diff([]v1alpha1.InventoryEntry{e("c")}, added); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]v1alpha1.InventoryEntry{e("a")}, gone); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseID(t *testing.T) {
+	id, ok := ParseID("ops_git-clone_kubernaut.ai_Action")
+	if want := (ID{Namespace: "ops", Name: "git-clone", Group: "kubernaut.ai", Kind: "Action"}); !ok || id != want {
+		t.Errorf("got %v, %v", id, ok)
+	}
+	for _, bad := range []string{"", "a_b_c", "a_b_c_d_e", "_b_c_d"} {
+		if _, ok := ParseID(bad); ok {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
