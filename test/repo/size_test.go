@@ -32,6 +32,7 @@ func sizeRules() []rule {
 		{"functions are simple", complexity, []sample{
 			one("a/a.go", "package a\nfunc f(x bool) {"+strings.Repeat("if x {}\n", maxComplexity)+"}", "f has complexity 13"),
 			one("a/a.go", "package a\nfunc f(x bool) bool { return x"+strings.Repeat(" && x", maxComplexity)+"}", "f has complexity 13"),
+			one("a/a.go", "package a\nvar x bool\nfunc f() { func() {"+strings.Repeat("if x {}\n", maxComplexity)+"}() }", "f has complexity 13"),
 		}},
 		{"functions are flat", nesting, []sample{
 			one("a/a.go", "package a\nfunc f(x bool) { if x { for { switch { case x: if x {} } } } }", "f nests 4 deep"),
@@ -90,9 +91,24 @@ func functionLines(t *tree) []string {
 func complexity(t *tree) []string {
 	var out []string
 	t.functions(func(fn *ast.FuncDecl) {
-		if n := branches(fn.Body) + 1; n > maxComplexity {
-			out = append(out, t.at(fn.Pos(), "%s has complexity %d, at most %d", fn.Name.Name, n, maxComplexity))
+		for _, body := range bodies(fn) {
+			if n := branches(body) + 1; n > maxComplexity {
+				out = append(out, t.at(body.Pos(), "%s has complexity %d, at most %d", fn.Name.Name, n, maxComplexity))
+			}
 		}
+	})
+	return out
+}
+
+// bodies are those of a function and of the function literals in it: each is a
+// function of its own.
+func bodies(fn *ast.FuncDecl) []*ast.BlockStmt {
+	out := []*ast.BlockStmt{fn.Body}
+	ast.Inspect(fn.Body, func(n ast.Node) bool {
+		if literal, ok := n.(*ast.FuncLit); ok {
+			out = append(out, literal.Body)
+		}
+		return true
 	})
 	return out
 }
@@ -112,6 +128,8 @@ func branches(body ast.Node) int {
 			if x.Op == token.LAND || x.Op == token.LOR {
 				n++
 			}
+		case *ast.FuncLit:
+			return false
 		}
 		return true
 	})
