@@ -21,7 +21,7 @@ build: ## Build the CLI and the controller into bin/
 .PHONY: generate
 generate: ## Write deepcopy, CRDs and RBAC from the Go sources
 	$(CONTROLLER) object paths=./api/... crd output:crd:artifacts:config=kustomize/base/crd
-	$(CONTROLLER) rbac:roleName=kubernaut-controller paths=./controllers/... output:rbac:dir=kustomize/base/rbac
+	$(CONTROLLER) rbac:roleName=kubernaut-controller paths=./controllers/... paths=./cmd/controller/... output:rbac:dir=kustomize/base/rbac
 
 .PHONY: verify
 verify: deps ## Fail on stale generated files, unformatted code, and what vet and staticcheck find
