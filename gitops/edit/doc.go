@@ -1,0 +1,2 @@
+// Package edit changes values in YAML files byte by byte and proves that nothing else changed.
+package edit
