@@ -40,11 +40,6 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) error {
 		return err
 	}
 	snapshot.Parameters = jsonOf(values)
-	if p.obj.Spec.WorkflowRef == nil {
-		if err := graph(snapshot.Steps); err != nil {
-			return err
-		}
-	}
 	return r.walk(ctx, p, snapshot)
 }
 

@@ -22,15 +22,14 @@ import (
 func (r *Reconciler) load(ctx context.Context, p *pass) (*v1alpha1.RunSnapshot, []v1alpha1.Parameter, error) {
 	if p.obj.Spec.WorkflowRef == nil {
 		spec := v1alpha1.WorkflowSpec{Steps: p.obj.Spec.Steps}
-		hash, err := catalog.Hash(spec)
-		if err != nil {
-			return nil, nil, fmt.Errorf("hash the run's steps: %w", err)
+		if err := sound(spec); err != nil {
+			return nil, nil, err
 		}
 		s, err := r.snapshot(ctx, p, spec)
 		if err != nil {
 			return nil, nil, err
 		}
-		s.Workflow, s.ContentHash = p.obj.Spec.WorkflowType, hash
+		s.Workflow, s.ContentHash = p.obj.Spec.WorkflowType, catalog.Hash(v1alpha1.Workflow{Spec: spec})
 		return s, nil, nil
 	}
 	w := &v1alpha1.Workflow{}

@@ -7,8 +7,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/internal/dag"
-	"github.com/kubernaut/kubernaut/internal/expr"
+	"github.com/kubernaut/kubernaut/catalog"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -72,40 +71,15 @@ func bound(kind, text string) any {
 	return text
 }
 
-// graph checks an inline run's steps, which no workflow controller has seen.
-func graph(steps []v1alpha1.WorkflowStep) error {
-	nodes := make([]dag.Step, 0, len(steps))
-	for _, s := range steps {
-		nodes = append(nodes, dag.Step{Name: s.Name, RunAfter: s.RunAfter})
+// sound checks an inline run's steps, which no workflow controller has seen.
+func sound(spec v1alpha1.WorkflowSpec) error {
+	faults := catalog.Check(spec)
+	if len(faults) == 0 {
+		return nil
 	}
-	if _, findings := dag.Check(nodes); len(findings) > 0 {
-		texts := make([]string, 0, len(findings))
-		for _, f := range findings {
-			texts = append(texts, f.Message)
-		}
-		return run.Refuse(v1alpha1.ReasonInvalidDependencyGraph, "the steps cannot be ordered: %s", strings.Join(texts, "; "))
+	texts := make([]string, 0, len(faults))
+	for _, f := range faults {
+		texts = append(texts, f.Field+": "+f.Message)
 	}
-	for _, s := range steps {
-		if err := references(s, dag.Before(nodes, s.Name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// references checks that an inline step refers to steps before it alone.
-func references(s v1alpha1.WorkflowStep, before map[string]bool) error {
-	refs, err := expr.References(raw(s.Inputs))
-	if err != nil {
-		return run.Refuse(v1alpha1.ReasonInvalidReference, "step %s: %v", s.Name, err)
-	}
-	for _, ref := range refs {
-		switch {
-		case ref.Kind == expr.Param:
-			return run.Refuse(v1alpha1.ReasonInvalidReference, "step %s: %s: a run with its own steps has no parameters: write the value", s.Name, ref)
-		case ref.Kind == expr.Output && !before[ref.Step]:
-			return run.Refuse(v1alpha1.ReasonInvalidReference, "step %s: %s: step %s does not run before it: name it in runAfter", s.Name, ref, ref.Step)
-		}
-	}
-	return nil
+	return run.Refuse(run.Reason(faults[0].Reason), "the run's steps cannot be carried out: %s", strings.Join(texts, "; "))
 }

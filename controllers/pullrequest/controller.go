@@ -47,4 +47,3 @@ func Setup(mgr ctrl.Manager, opts Options) error {
 		For(&v1alpha1.PullRequest{}, builder.WithPredicates(changed)).
 		Complete(r)
 }
-
