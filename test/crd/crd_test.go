@@ -46,6 +46,7 @@ func TestSamples(t *testing.T) {
 			}
 		})
 	}
+	documented(t, c)
 }
 
 // server starts an API server with everything that an installation brings.
@@ -100,15 +101,20 @@ func untilApproverIsChecked(t *testing.T, c client.Client) {
 
 func samples(t *testing.T, root string) []string {
 	t.Helper()
+	return find(t, root, ".yaml")
+}
+
+func find(t *testing.T, root, suffix string) []string {
+	t.Helper()
 	var out []string
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(p, ".yaml") {
+		if err == nil && strings.HasSuffix(p, suffix) {
 			out = append(out, p)
 		}
 		return err
 	})
 	if err != nil || len(out) == 0 {
-		t.Fatalf("no samples in %s: %v", root, err)
+		t.Fatalf("no %s in %s: %v", suffix, root, err)
 	}
 	return out
 }
