@@ -67,6 +67,8 @@ func acceptInteger(v any) (any, bool) {
 	switch n := v.(type) {
 	case int:
 		return int64(n), true
+	case int32:
+		return int64(n), true
 	case int64:
 		return n, true
 	case float64:

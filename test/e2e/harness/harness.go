@@ -1,0 +1,134 @@
+// Package harness puts Kubernaut onto a real cluster for end-to-end tests and
+// the demo, and looks at the outcome from outside.
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/image"
+	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
+)
+
+// Lab is a running lab, as its env.json tells.
+type Lab struct {
+	Kubeconfig string `json:"kubeconfig"`
+	Registry   string `json:"registry"`
+	AuditLog   string `json:"auditLog"`
+	Forge      struct {
+		URL      string `json:"url"`
+		User     string `json:"user"`
+		Password string `json:"password"`
+		Token    string `json:"token"`
+	} `json:"forge"`
+
+	// Config and Client act as the cluster's administrator.
+	Config *rest.Config     `json:"-"`
+	Client client.WithWatch `json:"-"`
+	// Images is the door to the lab's registry.
+	Images *image.Registry `json:"-"`
+	// Root is the folder of the product's module.
+	Root string `json:"-"`
+	// Signer signs what Publish pushes; PublicKey is its PEM.
+	Signer    *verifyimage.Signer `json:"-"`
+	PublicKey []byte              `json:"-"`
+}
+
+// Open reads where the lab is from the file that KUBERNAUT_LAB names.
+func Open() (*Lab, error) {
+	path := os.Getenv("KUBERNAUT_LAB")
+	if path == "" {
+		path = "/var/lib/kubernaut-lab/env.json"
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the lab is not up: run 'make lab-up' first: %w", err)
+	}
+	l := &Lab{}
+	if err := json.Unmarshal(data, l); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if l.Config, err = clientcmd.BuildConfigFromFlags("", l.Kubeconfig); err != nil {
+		return nil, err
+	}
+	l.Config.QPS = -1
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	if l.Client, err = client.NewWithWatch(l.Config, client.Options{Scheme: scheme}); err != nil {
+		return nil, err
+	}
+	l.Images = image.New(image.Options{})
+	if l.Root, err = moduleRoot(); err != nil {
+		return nil, err
+	}
+	return l, l.keys()
+}
+
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.tools.mod")); err == nil {
+			return dir, nil
+		}
+	}
+	return "", errors.New("not inside the product's source tree")
+}
+
+func (l *Lab) keys() error {
+	private, public, err := verifyimage.GenerateKeyPair([]byte("lab"))
+	if err != nil {
+		return err
+	}
+	l.Signer, err = verifyimage.LoadSigner(private, []byte("lab"))
+	l.PublicKey = public
+	return err
+}
+
+// Build compiles a program of the module without cgo into dir.
+func (l *Lab) Build(ctx context.Context, dir, pkg string) (string, error) {
+	out := filepath.Join(dir, filepath.Base(pkg))
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, pkg)
+	cmd.Dir, cmd.Env = l.Root, append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w: %s", pkg, err, text)
+	}
+	return out, nil
+}
+
+// Until asks every 50 ms until the answer is nil, at most for limit. It is the
+// one place where tests wait.
+func Until(ctx context.Context, limit time.Duration, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("after %s: %w", limit, err)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,43 @@
+// Command probe is an action that behaves as its inputs say, well or badly.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	var in struct {
+		Mode string `json:"mode"`
+	}
+	if err := json.Unmarshal([]byte(os.Getenv("ACTION_INPUTS")), &in); err != nil {
+		fmt.Fprintln(os.Stderr, "read inputs:", err)
+		os.Exit(65)
+	}
+	out := `{"said":"` + in.Mode + `"}`
+	switch in.Mode {
+	case "fail":
+		fmt.Fprintln(os.Stderr, "the probe fails because it was told to")
+		os.Exit(65)
+	case "hang":
+		ended := make(chan os.Signal, 1)
+		signal.Notify(ended, syscall.SIGTERM)
+		<-ended
+		os.Exit(143)
+	case "large":
+		out = `{"said":"` + strings.Repeat("x", 10<<10) + `"}`
+	case "text":
+		out = "this is no JSON"
+	case "nothing":
+		out = ""
+	}
+	fmt.Println(out)
+	if err := os.WriteFile(os.Getenv("ACTION_OUTPUTS_PATH"), []byte(out), 0o644); err != nil {
+		fmt.Fprintln(os.Stderr, "write outputs:", err)
+		os.Exit(75)
+	}
+}
