@@ -23,6 +23,15 @@ func Progressing(reason run.Reason, message string) []metav1.Condition {
 	}
 }
 
+// Retrying returns the conditions of an object whose last attempt went wrong
+// and is repeated.
+func Retrying(reason run.Reason, message string) []metav1.Condition {
+	return []metav1.Condition{
+		condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonProgressingWithRetry, message),
+		condition(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message),
+	}
+}
+
 // Ready returns the conditions of an object that is what its spec asks for.
 func Ready(reason run.Reason, message string) []metav1.Condition {
 	return []metav1.Condition{condition(v1alpha1.ConditionReady, metav1.ConditionTrue, reason, message)}
