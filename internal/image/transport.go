@@ -64,7 +64,7 @@ func (b *bounded) follow(req *http.Request, first *http.Response) (*http.Respons
 			break
 		}
 		if n == maxPages {
-			return nil, fmt.Errorf("list referrers %s: more than %d pages: %w", req.URL.Path, maxPages, ErrTooLarge)
+			return nil, fmt.Errorf("more than %d pages of referrers: %w", maxPages, ErrTooLarge)
 		}
 		if page, err = b.fetch(req, next); err != nil {
 			return nil, err
@@ -88,7 +88,7 @@ func (b *bounded) fetch(req *http.Request, at *url.URL) (*http.Response, error) 
 	resp.Body = &limited{ReadCloser: resp.Body, left: maxManifest}
 	if resp.StatusCode != http.StatusOK || !isIndex(resp) {
 		resp.Body.Close()
-		return nil, fmt.Errorf("list referrers %s: a further page answered %s", at.Path, resp.Status)
+		return nil, fmt.Errorf("next page of referrers answered %s", resp.Status)
 	}
 	return resp, nil
 }
@@ -115,7 +115,7 @@ func nextPage(at *url.URL, resp *http.Response) (*url.URL, error) {
 		return nil, fmt.Errorf("parse link to the next page of referrers: %w", err)
 	}
 	if next.Scheme != at.Scheme || next.Host != at.Host || next.Path != at.Path {
-		return nil, fmt.Errorf("list referrers %s: the next page is elsewhere, at %s%s", at.Path, next.Host, next.Path)
+		return nil, fmt.Errorf("next page of referrers is elsewhere, at %s%s", next.Host, next.Path)
 	}
 	return next, nil
 }

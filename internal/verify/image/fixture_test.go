@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -13,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -178,17 +178,14 @@ type layer struct {
 
 func (w *world) writeSig(img verify.Image, layers ...layer) {
 	w.Helper()
-	var sig v1.Image = mutate.MediaType(empty.Image, types.OCIManifestSchema1)
+	var parts []mutate.Addendum
 	for _, l := range layers {
-		kind := l.mediaType
-		if kind == "" {
-			kind = simpleSigning
-		}
-		var err error
-		sig, err = mutate.Append(sig, mutate.Addendum{Layer: cstatic.NewLayer([]byte(l.payload), kind), Annotations: l.annotations})
-		if err != nil {
-			w.Fatal(err)
-		}
+		kind := cmp.Or(l.mediaType, simpleSigning)
+		parts = append(parts, mutate.Addendum{Layer: cstatic.NewLayer([]byte(l.payload), kind), Annotations: l.annotations})
+	}
+	sig, err := mutate.Append(mutate.MediaType(empty.Image, types.OCIManifestSchema1), parts...)
+	if err != nil {
+		w.Fatal(err)
 	}
 	if err := remote.Write(sigTag(w, img), sig); err != nil {
 		w.Fatal(err)

@@ -31,7 +31,7 @@ type finding struct {
 
 // note keeps the first few different texts.
 func (f *finding) note(text string) {
-	const longest = 200
+	const longest = 300
 	if len(text) > longest {
 		text = strings.ToValidUTF8(text[:longest], "") + "…"
 	}
