@@ -19,6 +19,7 @@ type matrix struct {
 	uses      map[string][]string // prefix -> what of its own layer it may import
 	denied    map[string][]string // layer -> imports
 	libraries map[string][]string // library -> its doors
+	without   map[string][]string // program -> what it must not link
 	built, by []string
 }
 
@@ -27,7 +28,7 @@ func layerOrder() []string {
 }
 
 func readMatrix() matrix {
-	m := matrix{layers: map[string]string{}, uses: map[string][]string{}, denied: map[string][]string{}, libraries: map[string][]string{}}
+	m := matrix{layers: map[string]string{}, uses: map[string][]string{}, denied: map[string][]string{}, libraries: map[string][]string{}, without: map[string][]string{}}
 	for _, line := range strings.Split(importsFile, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		w := strings.Fields(line)
@@ -39,6 +40,8 @@ func readMatrix() matrix {
 			m.denied[w[1]] = w[2:]
 		case "library":
 			m.libraries[w[1]] = w[2:]
+		case "without":
+			m.without[w[1]] = w[2:]
 		case "built":
 			m.built = append(m.built, w[1:]...)
 		case "by":
