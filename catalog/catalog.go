@@ -18,9 +18,10 @@ const (
 	KindWorkflow = "Workflow"
 )
 
-// MaxObjects is how many objects one catalog publishes: as many as its
-// inventory holds.
-const MaxObjects = 2000
+// MaxObjects is how many objects one catalog publishes: half of what its
+// inventory holds, since old and new stand there together while one revision
+// follows the other.
+const MaxObjects = 1000
 
 // Object is one manifest of a Set.
 type Object struct {
@@ -54,17 +55,15 @@ func Load(tree fs.FS, path string) (Set, []v1alpha1.Finding) {
 	var set Set
 	for _, res := range built {
 		object, found := decode(res, src)
+		if len(found) == 0 && object.Workflow != nil {
+			for _, f := range Check(object.Workflow.Spec) {
+				found = append(found, object.Finding(f.Field, f.Reason, f.Message))
+			}
+		}
 		findings = append(findings, found...)
 		set.Objects = append(set.Objects, object)
 	}
 	findings = append(findings, twins(set.Objects)...)
-	for _, o := range set.Objects {
-		if o.Workflow != nil {
-			for _, f := range Check(o.Workflow.Spec) {
-				findings = append(findings, o.finding(f))
-			}
-		}
-	}
 	if len(findings) > 0 {
 		return Set{}, order(findings)
 	}
@@ -133,8 +132,6 @@ func (o Object) Finding(field, reason, message string) v1alpha1.Finding {
 		Reason: reason, Message: cut(message, maxMessage),
 	}
 }
-
-func (o Object) finding(f Fault) v1alpha1.Finding { return o.Finding(f.Field, f.Reason, f.Message) }
 
 // twins finds objects of one kind and name.
 func twins(objects []Object) []v1alpha1.Finding {

@@ -37,8 +37,14 @@ func (r *Recorder) Write(ctx context.Context, old, now client.Object, what []rep
 	if err := r.client.Status().Patch(ctx, now, patch, client.FieldOwner(v1alpha1.FieldOwner)); err != nil {
 		return fmt.Errorf("write status of %s: %w", client.ObjectKeyFromObject(now), err)
 	}
-	for _, e := range what {
-		r.events.Eventf(now, nil, e.Type, e.Reason, "Reconcile", "%s", report.Cut(e.Message, maxNote))
-	}
+	r.Emit(now, what...)
 	return nil
+}
+
+// Emit tells events about an object whose status is not written, such as one
+// that is deleted.
+func (r *Recorder) Emit(o client.Object, what ...report.Event) {
+	for _, e := range what {
+		r.events.Eventf(o, nil, e.Type, e.Reason, "Reconcile", "%s", report.Cut(e.Message, maxNote))
+	}
 }
