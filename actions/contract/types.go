@@ -73,6 +73,9 @@ func acceptInteger(v any) (any, bool) {
 		return n, true
 	case float64:
 		return int64(n), n == math.Trunc(n) && math.Abs(n) <= exact
+	case json.Number:
+		i, err := n.Int64()
+		return i, err == nil
 	}
 	return nil, false
 }
@@ -85,6 +88,9 @@ func acceptNumber(v any) (any, bool) {
 		return float64(n), true
 	case float64:
 		return n, !math.IsNaN(n) && !math.IsInf(n, 0)
+	case json.Number:
+		f, err := n.Float64()
+		return f, err == nil
 	}
 	return nil, false
 }

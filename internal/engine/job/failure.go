@@ -76,7 +76,29 @@ func failed(seen *run.Seen, job *batchv1.Job, pod *corev1.Pod, status *corev1.Co
 		return
 	}
 	seen.State, seen.Finished = run.Failed, finished(status, pod)
+	if overdue(job, pod, seen.Finished) {
+		seen.Reason, seen.Message = late()
+		return
+	}
 	seen.Reason, seen.Message = podReason(pod, status, disrupted)
+}
+
+// overdue says whether a pod was ended because of its Job's deadline. The pod
+// itself tells only that it was killed, and the Job's condition may come later;
+// but a pod that is deleted and ended after the deadline was ended by it.
+func overdue(job *batchv1.Job, pod *corev1.Pod, ended time.Time) bool {
+	if job.Spec.ActiveDeadlineSeconds == nil || pod.DeletionTimestamp.IsZero() || job.DeletionTimestamp != nil {
+		return false
+	}
+	start := job.CreationTimestamp.Time
+	if job.Status.StartTime != nil {
+		start = job.Status.StartTime.Time
+	}
+	return !ended.Before(start.Add(time.Duration(*job.Spec.ActiveDeadlineSeconds) * time.Second))
+}
+
+func late() (run.Reason, string) {
+	return v1alpha1.ReasonTimeout, "the action did not end in time: raise the step's timeout or look at its logs"
 }
 
 func replaces(job *batchv1.Job) bool {
@@ -85,8 +107,8 @@ func replaces(job *batchv1.Job) bool {
 }
 
 func podReason(pod *corev1.Pod, status *corev1.ContainerStatus, disrupted bool) (run.Reason, string) {
-	if pod.Status.Reason == "DeadlineExceeded" || targetOfDeadline(pod) {
-		return v1alpha1.ReasonTimeout, "the action did not end in time: raise the step's timeout or look at its logs"
+	if pod.Status.Reason == "DeadlineExceeded" {
+		return late()
 	}
 	if disrupted || pod.Status.Reason == "Evicted" {
 		return v1alpha1.ReasonEvicted, fmt.Sprintf("pod %s was taken away (%s %s) and the action may not be repeated: look at what it changed, then create another run",
@@ -106,16 +128,10 @@ func podReason(pod *corev1.Pod, status *corev1.ContainerStatus, disrupted bool) 
 	return v1alpha1.ReasonStepFailed, fmt.Sprintf("exit code %d: %s", t.ExitCode, text)
 }
 
-// targetOfDeadline says whether the Job controller ends the pod because of the
-// Job's deadline; the pod itself then only tells that it was killed.
-func targetOfDeadline(pod *corev1.Pod) bool {
-	return pod.Status.Message == "Job was active longer than specified deadline"
-}
-
 func jobReason(c *batchv1.JobCondition) (run.Reason, string) {
 	switch c.Reason {
 	case batchv1.JobReasonDeadlineExceeded:
-		return v1alpha1.ReasonTimeout, "the action did not end in time: raise the step's timeout or look at its logs"
+		return late()
 	case batchv1.JobReasonPodFailurePolicy:
 		return v1alpha1.ReasonEvicted, "the pod was taken away and the action may not be repeated: look at what it changed, then create another run"
 	}
