@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,8 @@ func (c Compatibility) Lawful() bool { return c.MajorRaised || len(c.Breaking) =
 
 // Compare finds what a new version of a contract breaks for callers of the old:
 // inputs that are gone, newly required or accept less; outputs that are gone or
-// of another type; and a promise of idempotence that was taken back.
+// of another type; a promise of idempotence that was taken back; and rights or
+// credentials that it did not need before.
 func Compare(previous, next Contract) Compatibility {
 	f := &findings{}
 	f.want(CanonicalType(previous.Spec.ActionType) == CanonicalType(next.Spec.ActionType),
@@ -50,6 +52,7 @@ func Compare(previous, next Contract) Compatibility {
 		}
 		f.want(next.Spec.Outputs[i].Type == was.Type, "outputs."+was.Name, next.Spec.Outputs[i].Type, string(was.Type))
 	}
+	asksMore(f, previous.Spec, next.Spec)
 	return Compatibility{
 		Breaking:    f.list,
 		MajorRaised: version(next.Metadata.Version)[0] > version(previous.Metadata.Version)[0],
@@ -80,6 +83,37 @@ func narrowed(f *findings, was, is Input) {
 	}
 	for _, other := range is.DependsOn {
 		f.want(slices.Contains(was.DependsOn, other), at, "a new dependency on "+other, "the dependencies as before")
+	}
+}
+
+// asksMore finds needs that whoever allowed the old version has not allowed.
+func asksMore(f *findings, was, is Spec) {
+	had := granted(was.RBAC)
+	for _, right := range slices.Sorted(maps.Keys(granted(is.RBAC))) {
+		f.want(had[right], "rbac", right, "the rights as before")
+	}
+	for _, c := range is.Credentials {
+		old := slices.IndexFunc(was.Credentials, func(o Credential) bool { return o.Name == c.Name })
+		f.want(!c.Required || (old >= 0 && was.Credentials[old].Required), "credentials."+c.Name, "required", "optional as before")
+	}
+}
+
+// granted takes rights apart into one line each.
+func granted(r RBAC) map[string]bool {
+	out := map[string]bool{}
+	for _, p := range r.Permissions {
+		for _, group := range p.APIGroups {
+			for _, resource := range p.Resources {
+				p.grant(out, group, resource)
+			}
+		}
+	}
+	return out
+}
+
+func (p Permission) grant(to map[string]bool, group, resource string) {
+	for _, verb := range p.Verbs {
+		to[strings.Join([]string{verb, resource, group, p.Scope}, " ")] = true
 	}
 }
 

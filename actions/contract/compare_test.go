@@ -30,6 +30,11 @@ func TestCompare(t *testing.T) {
 		"output gone":           {"    - {name: previous, type: integer}\n", "", "outputs.previous"},
 		"output type":           {"{name: previous, type: integer}", "{name: previous, type: string}", "outputs.previous"},
 		"idempotence lost":      {"  idempotent: true\n", "", "spec.idempotent"},
+		"more rights":           {"verbs: [get, update]", "verbs: [get, update, delete]", `rbac: found "delete deployments apps Namespace"`},
+		"wider scope":           {"verbs: [get, update]", "verbs: [get, update]\n        scope: Cluster", "apps Cluster"},
+		"fewer rights":          {"verbs: [get, update]", "verbs: [get]", ""},
+		"new credential":        {"    - {name: git, required: true}", "    - {name: git, required: true}\n    - {name: api, required: true}", "credentials.api"},
+		"optional credential":   {"    - {name: git, required: true}", "    - {name: git, required: true}\n    - {name: api}", ""},
 		"another action":        {"kubernetes/resize", "kubernetes/shrink", "spec.actionType"},
 	}
 	for name, c := range cases {

@@ -63,8 +63,27 @@ func TestParseOwnJSON(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
+	for name, c := range faults() {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(full(t), c.from, c.to, 1)
+			if text == full(t) {
+				t.Fatal("the case changes nothing")
+			}
+			_, err := contract.Parse([]byte(text))
+			var invalid *contract.Invalid
+			if !errors.As(err, &invalid) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want a finding with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// fault replaces one text of the full contract by another.
+type fault struct{ from, to, want string }
+
+func faults() map[string]fault {
 	limits := "    limits: {cpu: 200m, memory: 64Mi}"
-	cases := map[string]struct{ from, to, want string }{
+	return map[string]fault{
 		"unknown field":        {"  idempotent: true", "  idempotant: true", `unknown field "spec.idempotant"`},
 		"duplicate key":        {"  timeout: 5m", "  timeout: 5m\n  timeout: 6m", "already set"},
 		"second document":      {"kind: ActionContract", "kind: ActionContract\n---", "several YAML documents"},
@@ -109,19 +128,6 @@ func TestParseRefuses(t *testing.T) {
 		"timeout":              {"timeout: 5m", "timeout: 25h", "spec.timeout"},
 		"credential":           {"{name: git, required: true}", "{name: ../git}", "spec.credentials[0].name"},
 		"exit code":            {"  timeout: 5m", "  exitCodes: [{code: 3, meaning: success}]", "code 0"},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			text := strings.Replace(full(t), c.from, c.to, 1)
-			if text == full(t) {
-				t.Fatal("the case changes nothing")
-			}
-			_, err := contract.Parse([]byte(text))
-			var invalid *contract.Invalid
-			if !errors.As(err, &invalid) || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want a finding with %q", err, c.want)
-			}
-		})
 	}
 }
 
