@@ -1,0 +1,180 @@
+package edit
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+// style says how a scalar may be written.
+type style struct {
+	quote byte // '"', '\'' or 0 for plain where possible
+	flow  bool // inside [] or {}
+	json  bool // strings must have double quotes
+}
+
+// scalar writes a value so that it reads back as the same type.
+func scalar(v any, s style) (string, error) {
+	if text, ok := v.(string); ok {
+		return quoted(text, s)
+	}
+	n, err := number(v)
+	if err != nil {
+		return "", refuse(v1alpha1.ReasonEditInvalid, "%s", err)
+	}
+	return n, nil
+}
+
+// number writes everything that is neither text nor a collection, as JSON does.
+func number(v any) (string, error) {
+	switch r := reflect.ValueOf(v); {
+	case v == nil, r.Kind() == reflect.Bool, r.CanInt(), r.CanUint(), r.CanFloat(), r.Type() == reflect.TypeFor[json.Number]():
+		b, err := json.Marshal(v)
+		if err != nil {
+			return "", fmt.Errorf("value %v cannot stand in a manifest", v)
+		}
+		return string(b), nil
+	}
+	return "", fmt.Errorf("value of type %T cannot be written", v)
+}
+
+func quoted(text string, s style) (string, error) {
+	if !utf8.ValidString(text) {
+		return "", refuse(v1alpha1.ReasonEditInvalid, "value is not UTF-8 text")
+	}
+	switch {
+	case s.json || s.quote == '"' || hasControl(text):
+		return double(text), nil
+	case s.quote == '\'':
+		return "'" + strings.ReplaceAll(text, "'", "''") + "'", nil
+	case isPlain(text, s.flow):
+		return text, nil
+	}
+	return double(text), nil
+}
+
+func hasControl(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+func double(text string) string {
+	var out strings.Builder
+	out.WriteByte('"')
+	for _, r := range text {
+		switch {
+		case r == '"' || r == '\\':
+			out.WriteByte('\\')
+			out.WriteRune(r)
+		case r == '\n':
+			out.WriteString(`\n`)
+		case r == '\t':
+			out.WriteString(`\t`)
+		case unicode.IsPrint(r) || r > 0xffff:
+			out.WriteRune(r)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	out.WriteByte('"')
+	return out.String()
+}
+
+// isPlain reports whether text means itself without quotes to readers of YAML
+// 1.1 and 1.2 alike.
+func isPlain(text string, flow bool) bool {
+	if text == "" || strings.TrimSpace(text) != text || strings.HasPrefix(text, "---") || strings.HasPrefix(text, "...") {
+		return false
+	}
+	first := text[0]
+	switch {
+	case strings.IndexByte("!&*[]{}#|>@`\"'%,=~<?:", first) >= 0:
+		return false
+	case first == '-' && (len(text) == 1 || text[1] == ' '):
+		return false
+	case strings.Contains(text, ": "), strings.Contains(text, " #"), strings.HasSuffix(text, ":"), strings.Contains(text, "{{"):
+		return false
+	case flow && strings.ContainsAny(text, ",[]{}:"):
+		return false
+	}
+	return !looksTyped(text)
+}
+
+// looksTyped knows the words and numbers of YAML 1.1, which some readers of
+// manifests still speak.
+func looksTyped(text string) bool {
+	words := []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"}
+	if slices.Contains(words, strings.ToLower(strings.TrimLeft(text, ".+-"))) {
+		return true
+	}
+	return regexp.MustCompile(`^[-+]?(0[bB][01_]+|0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|\.[0-9][0-9_]*([eE][-+]?[0-9]+)?)$`).MatchString(text) ||
+		regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?$`).MatchString(text)
+}
+
+// node is the value as a parser should read it back.
+func node(v any) (*yaml.Node, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, refuse(v1alpha1.ReasonEditInvalid, "value cannot be written: %s", err)
+	}
+	docs, err := parse(raw)
+	if err != nil || len(docs) != 1 {
+		return nil, refuse(v1alpha1.ReasonEditInvalid, "value cannot be written: %v", err)
+	}
+	return docs[0].Content[0], nil
+}
+
+// holds reports whether n already has the value, whatever it is written like.
+func holds(n *yaml.Node, v any) bool {
+	want, err := node(v)
+	return err == nil && n.Kind != yaml.AliasNode && sameData(n, want)
+}
+
+func sameData(a, b *yaml.Node) bool {
+	if a.Kind != b.Kind || a.ShortTag() != b.ShortTag() || len(a.Content) != len(b.Content) {
+		return false
+	}
+	if a.Kind == yaml.ScalarNode && a.Value != b.Value && (a.ShortTag() == "!!str" || !sameScalar(a, b)) {
+		return false
+	}
+	if a.Kind == yaml.MappingNode {
+		for i := 0; i < len(a.Content); i += 2 {
+			if other := field(b, a.Content[i].Value); other == nil || !sameData(a.Content[i+1], other) {
+				return false
+			}
+		}
+		return true
+	}
+	for i := range a.Content {
+		if !sameData(a.Content[i], b.Content[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameScalar compares numbers, booleans and nulls by what they mean.
+func sameScalar(a, b *yaml.Node) bool {
+	var x, y any
+	return a.Decode(&x) == nil && b.Decode(&y) == nil && reflect.DeepEqual(x, y)
+}
+
+// text shows a value to people.
+func text(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
