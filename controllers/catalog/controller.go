@@ -40,8 +40,9 @@ type Options struct {
 	Sources []client.Object
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Jitter returns a number from 0 to 1; nil means a random one.
-	Jitter func() float64
+	// Jitter spreads an interval, so that catalogs of one age do not ask one
+	// host at one moment; nil means by 5 %.
+	Jitter func(time.Duration) time.Duration
 	// As returns a client that acts as a service account; nil means one made
 	// of the manager's configuration.
 	As func(namespace, account string) (client.Client, error)
@@ -84,7 +85,9 @@ func newReconciler(c client.Client, live client.Reader, needs Required, opts Opt
 		opts.Now = time.Now
 	}
 	if opts.Jitter == nil {
-		opts.Jitter = rand.Float64
+		opts.Jitter = func(d time.Duration) time.Duration {
+			return d + time.Duration((rand.Float64()*2-1)*0.05*float64(d))
+		}
 	}
 	return &Reconciler{client: c, live: live, needs: needs, opts: opts}
 }

@@ -69,7 +69,7 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 		},
 	}, Options{
 		Now:    func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
-		Jitter: func() float64 { return 0.5 },
+		Jitter: func(d time.Duration) time.Duration { return d },
 		As: func(_, account string) (client.Client, error) {
 			s.writes = append(s.writes, "as "+account)
 			return s.client, nil

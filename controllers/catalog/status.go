@@ -67,18 +67,11 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	return ctrl.Result{RequeueAfter: r.jitter(next)}, nil
+	return ctrl.Result{RequeueAfter: r.opts.Jitter(max(next, time.Second))}, nil
 }
 
 func isStage(err error) bool {
 	return reasonFor(err) != v1alpha1.ReasonProgressingWithRetry
-}
-
-// jitter spreads a delay by 5 %, so that catalogs of one age do not ask one
-// host at one moment.
-func (r *Reconciler) jitter(d time.Duration) time.Duration {
-	d = max(d, time.Second)
-	return d + time.Duration((r.opts.Jitter()*2-1)*0.05*float64(d))
 }
 
 func (p *pass) succeed() {
