@@ -1,0 +1,81 @@
+package message
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// joiner is put behind characters that forges give a meaning; nobody sees it.
+const joiner = "\u2060"
+
+// inline makes untrusted text a harmless piece of a Markdown line: no markup,
+// HTML, mention, reference or closing keyword survives, the words do.
+func inline(s string, limit int) string {
+	var out strings.Builder
+	s = regexp.MustCompile(`(?i)\bgh-`).ReplaceAllString(line(s, limit), "${0}"+joiner) // "GH-1" is a reference too
+	for _, r := range s {
+		switch {
+		case r == '<':
+			out.WriteString("&lt;")
+		case r == '>':
+			out.WriteString("&gt;")
+		case r == '&':
+			out.WriteString("&amp;")
+		case r == '@' || r == '#' || r == '!':
+			// "@name", "#1" and "group!1" must not reach anybody or anything.
+			out.WriteString("\\" + string(r) + joiner)
+		case r == ':':
+			out.WriteString(string(r) + joiner) // URLs and emoji
+		case r == '-' || r == '.' || r == '/' || r == ',':
+			out.WriteRune(r)
+		case r < 0x80 && (unicode.IsPunct(r) || unicode.IsSymbol(r)):
+			out.WriteString("\\" + string(r))
+		default:
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
+
+// code shows text as code in a line. Quotes around it are longer than any
+// inside, so that it cannot end early.
+func code(s string, limit int) string {
+	s = line(s, limit)
+	if s == "" {
+		return ""
+	}
+	quotes := strings.Repeat("`", longestRun(s, '`')+1)
+	if len(quotes) > 1 {
+		return quotes + " " + s + " " + quotes
+	}
+	return quotes + s + quotes
+}
+
+// cell is code in a table, which splits its cells before it reads code. Behind
+// a backslash a bar cannot be escaped the same way for every reader, so it is
+// shown as a broken one; the difference below has the true one.
+func cell(s string, limit int) string {
+	s = strings.ReplaceAll(code(s, limit), "\\|", "\\¦")
+	return strings.ReplaceAll(s, "|", "\\|")
+}
+
+// fence shows text as a block that it cannot end: the fence is longer than
+// any run of its character inside.
+func fence(language, s string) string {
+	marks := strings.Repeat("`", max(3, longestRun(s, '`')+1))
+	return marks + language + "\n" + strings.TrimRight(s, "\n") + "\n" + marks + "\n"
+}
+
+func longestRun(s string, c byte) int {
+	longest, now := 0, 0
+	for i := range len(s) {
+		if s[i] != c {
+			now = 0
+			continue
+		}
+		now++
+		longest = max(longest, now)
+	}
+	return longest
+}
