@@ -85,9 +85,6 @@ type PullRequestStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	MergeSHA string `json:"mergeSHA,omitempty"`
-	// LastCheckedAt is when the forge last answered.
-	// +optional
-	LastCheckedAt *metav1.Time `json:"lastCheckedAt,omitempty"`
 }
 
 // PullRequest is a change that a run proposed, followed to its end.

@@ -18,7 +18,6 @@ type options struct {
 	qps                           float64
 	burst                         int
 	registryTimeout               time.Duration
-	httpTimeout                   time.Duration
 	logLevel                      string
 }
 
@@ -36,7 +35,6 @@ func parse(args []string) (options, error) {
 	f.Float64Var(&o.qps, "kubernetes-qps", 0, "requests a second to the API server; 0 leaves it to the server's own fairness")
 	f.IntVar(&o.burst, "kubernetes-burst", 0, "requests at once to the API server, with kubernetes-qps")
 	f.DurationVar(&o.registryTimeout, "registry-timeout", 30*time.Second, "bound of one call to a registry")
-	f.DurationVar(&o.httpTimeout, "http-timeout", 60*time.Second, "bound of one download of a Flux artifact")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info or error")
 	err := f.Parse(args)
 	if o.namespace == "" {

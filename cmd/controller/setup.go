@@ -14,13 +14,20 @@ import (
 	"github.com/fluxcd/pkg/runtime/jitter"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/catalog/source"
+	"github.com/kubernaut/kubernaut/catalog/source/flux"
+	"github.com/kubernaut/kubernaut/catalog/source/git"
+	"github.com/kubernaut/kubernaut/controllers/action"
+	"github.com/kubernaut/kubernaut/controllers/catalog"
 	"github.com/kubernaut/kubernaut/controllers/execution"
 	"github.com/kubernaut/kubernaut/controllers/pullrequest"
 	"github.com/kubernaut/kubernaut/controllers/step"
+	"github.com/kubernaut/kubernaut/controllers/workflow"
 	"github.com/kubernaut/kubernaut/internal/engine/job"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/commit"
 	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
 )
 
@@ -31,8 +38,23 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 	registry := image.New(image.Options{Credentials: inside.pullSecrets, Timeout: o.registryTimeout})
 	verifier := verify.Cached(verifyimage.New(inside.policies, registry), verify.CacheOptions{})
 	files := image.Cached(registry, 0)
-	spread := func(d time.Duration) time.Duration { return jitter.JitteredIntervalDuration(d) }
+	spread := jitter.Percent(float64(o.jitter)/100, nil)
+	policies, sources, err := watched(mgr.GetRESTMapper())
+	if err != nil {
+		return err
+	}
 
+	if err := catalog.Setup(mgr, catalog.Required{Open: open(mgr), Verify: commit.Verify},
+		catalog.Options{Sources: sources, Jitter: spread}); err != nil {
+		return err
+	}
+	if err := action.Setup(mgr, action.Required{Images: registry, Files: files, Verifier: verifier},
+		action.Options{Policies: policies, Jitter: spread, Concurrent: o.runs}); err != nil {
+		return err
+	}
+	if err := workflow.Setup(ctx, mgr, workflow.Options{Concurrent: o.runs}); err != nil {
+		return err
+	}
 	if err := execution.Setup(ctx, mgr, execution.Options{
 		Engine: job.NewEngine(mgr.GetClient(), live), Now: time.Now, MaxConcurrent: o.runs,
 		Gate: gate.Gate{
@@ -52,6 +74,16 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 		return err
 	}
 	return pullrequest.Setup(mgr, pullrequest.Options{Forges: forges, Secrets: live, Now: time.Now, Jitter: spread})
+}
+
+// open makes the source that a Catalog names.
+func open(mgr ctrl.Manager) func(context.Context, *v1alpha1.Catalog) (source.Source, error) {
+	return func(ctx context.Context, c *v1alpha1.Catalog) (source.Source, error) {
+		if c.Spec.Git != nil {
+			return git.Open(ctx, mgr.GetAPIReader(), c.Namespace, *c.Spec.Git, "")
+		}
+		return flux.New(mgr.GetClient(), c.Namespace, *c.Spec.SourceRef, flux.Options{}), nil
+	}
 }
 
 // ours are the kinds of which only our own objects are cached.
