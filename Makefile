@@ -26,7 +26,7 @@ generate: ## Write deepcopy, CRDs and RBAC from the Go sources
 .PHONY: verify
 verify: deps ## Fail on stale generated files, unformatted code, and what vet and staticcheck find
 	@before=$$($(GENERATED) | sort | xargs sha256sum); \
-	$(MAKE) --no-print-directory generate; \
+	$(MAKE) --no-print-directory generate || exit 1; \
 	after=$$($(GENERATED) | sort | xargs sha256sum); \
 	test "$$before" = "$$after" || { echo 'generated files were stale: commit what has changed now'; git status --short; exit 1; }
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
@@ -37,7 +37,7 @@ verify: deps ## Fail on stale generated files, unformatted code, and what vet an
 
 .PHONY: test
 test: deps ## Run all tests but those that need the lab; builds a Kubernetes API server once
-	export KUBEBUILDER_ASSETS=$$($(LAB) assets) && go test -race $$(go list ./... | grep -v /test/e2e)
+	assets=$$($(LAB) assets) && KUBEBUILDER_ASSETS=$$assets go test -race $$(go list ./... | grep -v /test/e2e)
 	go -C test/lab test ./...
 
 .PHONY: e2e
