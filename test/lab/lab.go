@@ -2,138 +2,211 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
+	"slices"
+	"syscall"
+	"text/tabwriter"
 	"time"
+
+	"github.com/kubernaut/kubernaut/test/lab/internal/build"
+	"github.com/kubernaut/kubernaut/test/lab/internal/cluster"
+	"github.com/kubernaut/kubernaut/test/lab/internal/forge"
+	"github.com/kubernaut/kubernaut/test/lab/internal/images"
+	"github.com/kubernaut/kubernaut/test/lab/internal/machine"
+	"github.com/kubernaut/kubernaut/test/lab/internal/pki"
+	"github.com/kubernaut/kubernaut/test/lab/internal/place"
+	"github.com/kubernaut/kubernaut/test/lab/internal/proc"
+	"github.com/kubernaut/kubernaut/test/lab/internal/smoke"
+	"github.com/kubernaut/kubernaut/test/lab/internal/volumes"
 )
 
-const (
-	// bridgeIP is the node's address on the pods' bridge; everything listens there.
-	bridgeIP  = "10.88.0.1"
-	bridge    = "kubernaut0"
-	podCIDR   = "10.88.0.0/24"
-	serviceIP = "10.96.0.1"
-	node      = "lab"
-)
-
-// lab is where things are.
+// lab puts the parts together.
 type lab struct {
-	cache, state string
-	// source is the folder of this module.
-	source string
-	begin  time.Time
+	*place.Place
+	// self is this program, which also serves images and volumes.
+	self string
 }
 
-func newLab() *lab {
-	or := func(name, fallback string) string {
-		if v := os.Getenv(name); v != "" {
-			return v
-		}
-		return fallback
+func (l *lab) keeper() proc.Keeper { return proc.Keeper{Place: l.Place} }
+
+func (l *lab) cluster() cluster.Cluster {
+	return cluster.Cluster{Place: l.Place, Bin: build.Dir(l.Place, build.Kubernetes()), CoreDNS: build.Path(l.Place, build.CoreDNS())}
+}
+
+// components lists the lab's processes in the order in which they start.
+func (l *lab) components() []proc.Component {
+	git := forge.Forge{Place: l.Place, Binary: build.Path(l.Place, build.Gitea())}
+	all := []proc.Component{{
+		Name: "registry", Path: l.self, Args: []string{"serve-registry"}, Ports: images.Addresses(),
+		Pause: syscall.SIGUSR1, Resume: syscall.SIGUSR2, Ready: cluster.Web("http://" + place.Registry + "/v2/"),
+		Finish: func(ctx context.Context) error {
+			return images.Push(ctx, build.Path(l.Place, build.Pause()), images.Ref("pause"))
+		},
+	}}
+	all = append(all, l.cluster().Components()...)
+	return append(all,
+		proc.Component{Name: "provisioner", Path: l.self, Args: []string{"serve-provisioner"}, Ports: []string{volumes.Health},
+			Ready: cluster.Web("http://" + volumes.Health)},
+		proc.Component{Name: "forge", Path: git.Binary, Args: []string{"web", "--config", l.Path("forge", "app.ini")}, Env: git.Env(),
+			Dir: l.Path("forge"), Nobody: true, Ports: []string{place.IP + ":3000"}, Prepare: git.Prepare,
+			Ready: cluster.Web(place.ForgeURL + "/api/v1/version"), Finish: git.Finish},
+	)
+}
+
+// locked keeps other commands from changing the lab at the same time.
+func (l *lab) locked(ctx context.Context, do func(context.Context) error) error {
+	if os.Geteuid() != 0 {
+		return errors.New("the lab starts containers and bridges: run it as root")
 	}
-	source, err := os.Getwd()
-	if err != nil {
-		source = "."
-	}
-	// Not below a home directory: the forge runs as nobody and must reach its binary.
-	return &lab{
-		cache: or("KUBERNAUT_CACHE", "/var/cache/kubernaut"), state: or("KUBERNAUT_LAB_STATE", "/var/lib/kubernaut-lab"),
-		source: source, begin: time.Now(),
-	}
-}
-
-func (l *lab) path(parts ...string) string {
-	return filepath.Join(append([]string{l.state}, parts...)...)
-}
-
-// Env tells others how to reach the lab.
-type Env struct {
-	Kubeconfig string `json:"kubeconfig"`
-	Registry   string `json:"registry"`
-	Node       string `json:"node"`
-	Assets     string `json:"assets"`
-	AuditLog   string `json:"auditLog"`
-	Forge      Forge  `json:"forge"`
-}
-
-// Forge tells how to reach the Git forge.
-type Forge struct {
-	URL      string `json:"url"`
-	User     string `json:"user"`
-	Password string `json:"password"`
-	Token    string `json:"token,omitempty"`
-}
-
-// env reads the lab's facts, or makes them with fresh credentials.
-func (l *lab) env() (Env, error) {
-	var e Env
-	data, err := os.ReadFile(l.path("env.json"))
-	if err == nil {
-		err = json.Unmarshal(data, &e)
-		return e, err
-	}
-	e = Env{
-		Kubeconfig: l.path("kubeconfig"), Registry: bridgeIP + ":5000", Node: node,
-		Assets: l.binary(kubernetes()), AuditLog: l.path("log", "audit.log"),
-		Forge: Forge{URL: "http://" + bridgeIP + ":3000", User: "kubernaut", Password: random(12)},
-	}
-	return e, l.saveEnv(e)
-}
-
-func (l *lab) saveEnv(e Env) error {
-	data, err := json.MarshalIndent(e, "", "  ")
+	// Next to the state, which down removes.
+	release, err := proc.Lock(ctx, l.State+".lock", func() { l.Say("waiting for another lab command") })
 	if err != nil {
 		return err
 	}
-	return l.write("env.json", data, 0o600)
+	defer release()
+	return do(ctx)
 }
 
-func (l *lab) printEnv() error {
-	data, err := os.ReadFile(l.path("env.json"))
-	if err != nil {
-		return fmt.Errorf("the lab was never up: run 'up' first: %w", err)
+func (l *lab) up(ctx context.Context) error {
+	if err := machine.Install(ctx, l.Place); err != nil {
+		return err
 	}
-	fmt.Println(string(data))
+	if err := build.Build(ctx, l.Place, build.All()...); err != nil {
+		return err
+	}
+	for _, step := range []func() error{
+		func() error { return machine.Network(ctx, l.Place) },
+		func() error { return pki.Make(l.Place) },
+		l.cluster().Configure,
+		func() error { return l.RefreshEnv(build.Dir(l.Place, build.Kubernetes())) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	for _, c := range l.components() {
+		if err := l.keeper().Start(ctx, c); err != nil {
+			return err
+		}
+	}
+	client, err := cluster.Client(l.Place)
+	if err != nil {
+		return err
+	}
+	if err := volumes.Class(ctx, client); err != nil {
+		return err
+	}
+	l.Say("the lab is up: export KUBECONFIG=%s", l.Path("kubeconfig"))
 	return nil
 }
 
-// write writes a file below the state folder, whole or not at all.
-func (l *lab) write(name string, data []byte, mode os.FileMode) error {
-	path := l.path(name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", data, mode); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
-func random(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails since Go 1.24
-	return hex.EncodeToString(b)
-}
-
-// poll asks until it is answered, at most for limit.
-func poll(ctx context.Context, limit time.Duration, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return nil
+// down stops what up started, in the reverse order, and removes its traces; a
+// part that fails does not keep the others.
+func (l *lab) down(ctx context.Context, keep bool) error {
+	all := l.components()
+	slices.Reverse(all)
+	var failures []error
+	for _, c := range all {
+		if c.Name == "containerd" {
+			machine.KillContainers(l.Place)
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not ready after %s: %w", limit, err)
-		case <-tick.C:
+		failures = append(failures, l.keeper().Stop(ctx, c.Name))
+	}
+	failures = append(failures, machine.Clean(ctx, l.Place, build.Binary(l.Place, build.Kubernetes(), "kube-proxy")))
+	if err := errors.Join(failures...); err != nil {
+		return fmt.Errorf("%w; the state in %s is kept, run 'down' again", err, l.State)
+	}
+	if !keep {
+		if err := os.RemoveAll(l.State); err != nil {
+			return fmt.Errorf("remove state: %w", err)
 		}
 	}
+	l.Say("the lab is down")
+	return nil
+}
+
+// one stops or starts a single component.
+func (l *lab) one(ctx context.Context, c call) error {
+	all := l.components()
+	at := slices.IndexFunc(all, func(have proc.Component) bool { return have.Name == c.name })
+	switch {
+	case at < 0:
+		return fmt.Errorf("%s %q: no such component; 'status' lists them", c.command, c.name)
+	case c.command == "start":
+		return l.keeper().Start(ctx, all[at])
+	default:
+		return l.keeper().Pause(ctx, all[at])
+	}
+}
+
+// state is what status says about a component.
+type state struct {
+	Name  string     `json:"name"`
+	PID   int        `json:"pid,omitempty"`
+	Since *time.Time `json:"since,omitempty"`
+	Ready bool       `json:"ready"`
+	Log   string     `json:"log"`
+}
+
+func (l *lab) states(ctx context.Context) []state {
+	var out []state
+	for _, c := range l.components() {
+		s := state{Name: c.Name, Log: l.keeper().LogPath(c.Name)}
+		if r, ok := l.keeper().Alive(c.Name); ok {
+			s.PID, s.Since, s.Ready = r.PID, &r.Started, c.Ready(ctx) == nil
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (l *lab) status(ctx context.Context, asJSON bool, out io.Writer) error {
+	states := l.states(ctx)
+	if err := printStates(states, asJSON, out); err != nil {
+		return fmt.Errorf("print status: %w", err)
+	}
+	missing := slices.DeleteFunc(states, func(s state) bool { return s.Ready })
+	if len(missing) > 0 {
+		return fmt.Errorf("%d components are not ready: run 'up', then read the logs above", len(missing))
+	}
+	return nil
+}
+
+func printStates(states []state, asJSON bool, out io.Writer) error {
+	if asJSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(states)
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tPID\tSINCE\tREADY\tLOG")
+	for _, s := range states {
+		pid, since, ready := "-", "-", "no"
+		if s.Since != nil {
+			pid, since = fmt.Sprint(s.PID), s.Since.Format(time.TimeOnly)
+		}
+		if s.Ready {
+			ready = "yes"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Name, pid, since, ready, s.Log)
+	}
+	return w.Flush()
+}
+
+func (l *lab) smoke(ctx context.Context) error {
+	if err := build.Build(ctx, l.Place, build.Smoke()); err != nil {
+		return err
+	}
+	if err := images.Push(ctx, build.Path(l.Place, build.Smoke()), images.Ref("smoke")); err != nil {
+		return err
+	}
+	client, err := cluster.Client(l.Place)
+	if err != nil {
+		return err
+	}
+	return smoke.Run(ctx, l.Place, client, images.Ref("smoke"), os.Stdout)
 }

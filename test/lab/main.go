@@ -4,100 +4,115 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
-	"text/tabwriter"
 	"time"
+
+	"github.com/kubernaut/kubernaut/test/lab/internal/build"
+	"github.com/kubernaut/kubernaut/test/lab/internal/cluster"
+	"github.com/kubernaut/kubernaut/test/lab/internal/images"
+	"github.com/kubernaut/kubernaut/test/lab/internal/place"
+	"github.com/kubernaut/kubernaut/test/lab/internal/volumes"
 )
 
-const usage = `usage: lab <command>
-
-  up               build what is missing, start everything, wait until it is ready
-  down [--keep]    stop everything that up started and remove its state (--keep leaves it)
-  status           what runs, since when, where its log is
-  build            build every binary into the cache
-  assets           build Kubernetes alone and print a folder for KUBEBUILDER_ASSETS
-  env              print addresses and credentials as JSON
-  stop <name>      stop one component
-  start <name>     start one component again
-`
-
 func main() {
+	c, err := parse(os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(usage)
+		return
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "lab: %v\n\n%s", err, usage)
+		os.Exit(2)
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
-	if err := dispatch(ctx, os.Args[1:]); err != nil {
+	if err := dispatch(ctx, c); err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
-		if err == errUsage {
-			os.Exit(2)
-		}
 		os.Exit(1)
 	}
 }
 
-var errUsage = fmt.Errorf("unknown command; see the usage above")
-
-func dispatch(ctx context.Context, args []string) error {
-	l := newLab()
-	var command, arg string
-	if len(args) > 0 {
-		command = args[0]
+func dispatch(ctx context.Context, c call) error {
+	l, err := newLab()
+	if err != nil {
+		return err
 	}
-	if len(args) > 1 {
-		arg = args[1]
-	}
-	switch command {
+	switch c.command {
 	case "up":
-		return l.up(ctx)
+		return l.locked(ctx, l.up)
 	case "down":
-		return l.down(ctx, arg == "--keep")
+		return l.locked(ctx, func(ctx context.Context) error { return l.down(ctx, c.keep) })
+	case "stop", "start":
+		return l.locked(ctx, func(ctx context.Context) error { return l.one(ctx, c) })
 	case "status":
-		return l.status()
+		return l.status(ctx, c.json, os.Stdout)
+	case "smoke":
+		return l.smoke(ctx)
 	case "build":
-		return l.build(ctx, l.binaries()...)
+		return build.Build(ctx, l.Place, build.All()...)
 	case "assets":
 		return l.assets(ctx)
 	case "env":
 		return l.printEnv()
-	case "stop", "start":
-		return l.one(ctx, command, arg)
 	case "serve-registry":
-		return serveRegistry(ctx, l)
-	case "serve-provisioner":
-		return serveProvisioner(ctx, l)
+		return images.Serve(ctx, l.Place)
+	default:
+		return l.serveVolumes(ctx)
 	}
-	fmt.Fprint(os.Stderr, usage)
-	return errUsage
 }
 
-// say prints one line of progress with the time since start.
-func (l *lab) say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(l.begin).Seconds(), fmt.Sprintf(format, args...))
+func newLab() (*lab, error) {
+	or := func(name, fallback string) string {
+		if v := os.Getenv(name); v != "" {
+			return v
+		}
+		return fallback
+	}
+	// Root's programs are not in everybody's path, nor in every runner's.
+	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin"); err != nil {
+		return nil, fmt.Errorf("set path: %w", err)
+	}
+	source, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the lab's source: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find the lab's program: %w", err)
+	}
+	// Not below a home directory: the forge runs as nobody and must reach its binary.
+	return &lab{self: self, Place: &place.Place{
+		Cache: or("KUBERNAUT_CACHE", "/var/cache/kubernaut"), State: or("KUBERNAUT_LAB_STATE", "/var/lib/kubernaut-lab"),
+		Source: source, Begin: time.Now(), Progress: os.Stderr,
+	}}, nil
 }
 
-func (l *lab) status() error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tPID\tSINCE\tREADY\tLOG")
-	missing := 0
-	for _, c := range l.components() {
-		pid, since, ready := "-", "-", "no"
-		if r, ok := l.alive(c.name); ok {
-			pid, since = fmt.Sprint(r.PID), r.Started.Format(time.TimeOnly)
-			if c.ready(context.Background()) == nil {
-				ready = "yes"
-			}
-		}
-		if ready == "no" {
-			missing++
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.name, pid, since, ready, l.path("log", c.name+".log"))
-	}
-	if err := w.Flush(); err != nil {
+func (l *lab) assets(ctx context.Context) error {
+	if err := build.Build(ctx, l.Place, build.Kubernetes()); err != nil {
 		return err
 	}
-	if missing > 0 {
-		return fmt.Errorf("%d components are not ready: run 'up', then read the logs above", missing)
-	}
+	fmt.Println(build.Dir(l.Place, build.Kubernetes()))
 	return nil
+}
+
+func (l *lab) printEnv() error {
+	data, err := os.ReadFile(l.Path("env.json"))
+	if err != nil {
+		return fmt.Errorf("the lab was never up, run 'up' first: %w", err)
+	}
+	_, err = os.Stdout.Write(data)
+	return err
+}
+
+func (l *lab) serveVolumes(ctx context.Context) error {
+	client, err := cluster.Client(l.Place)
+	if err != nil {
+		return err
+	}
+	return volumes.Serve(ctx, l.Place, client)
 }

@@ -1,25 +1,29 @@
-package main
+package cluster
 
 import (
 	"fmt"
 	"path/filepath"
+
+	"github.com/kubernaut/kubernaut/test/lab/internal/images"
+	"github.com/kubernaut/kubernaut/test/lab/internal/pki"
+	"github.com/kubernaut/kubernaut/test/lab/internal/place"
 )
 
-// configure writes every configuration file.
-func (l *lab) configure() error {
+// Configure writes every configuration file.
+func (c Cluster) Configure() error {
 	for file, who := range map[string]string{
 		"kubeconfig": "admin", "kubelet.kubeconfig": "kubelet", "controller-manager.kubeconfig": "controller-manager",
 		"scheduler.kubeconfig": "scheduler", "proxy.kubeconfig": "proxy",
 	} {
-		if err := l.kubeconfig(file, who); err != nil {
+		if err := pki.Kubeconfig(c.Place, file, who); err != nil {
 			return err
 		}
 	}
 	for file, text := range map[string]string{
-		"containerd.toml": l.containerd(), "cni/10-lab.conflist": cni(), "kubelet.yaml": l.kubelet(), "audit.yaml": audit(), "Corefile": l.corefile(),
-		filepath.Join("certs.d", bridgeIP+":5000", "hosts.toml"): fmt.Sprintf("server = \"http://%[1]s:5000\"\n[host.\"http://%[1]s:5000\"]\n  capabilities = [\"pull\", \"resolve\"]\n", bridgeIP),
+		"containerd.toml": c.containerd(), "cni/10-lab.conflist": cni(), "kubelet.yaml": c.kubelet(), "audit.yaml": audit(), "Corefile": c.corefile(),
+		filepath.Join("certs.d", place.Registry, "hosts.toml"): fmt.Sprintf("server = \"http://%[1]s\"\n[host.\"http://%[1]s\"]\n  capabilities = [\"pull\", \"resolve\"]\n", place.Registry),
 	} {
-		if err := l.write(file, []byte(text), 0o644); err != nil {
+		if err := c.Place.Write(file, []byte(text), 0o644); err != nil {
 			return err
 		}
 	}
@@ -28,14 +32,14 @@ func (l *lab) configure() error {
 
 // containerd sets restrict_oom_score_adj, without which a root that lacks
 // CAP_SYS_RESOURCE cannot start any sandbox.
-func (l *lab) containerd() string {
+func (c Cluster) containerd() string {
 	return fmt.Sprintf(`version = 2
 root = %q
 state = %q
 [grpc]
   address = %q
 [plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "%s:5000/lab/pause:v1"
+  sandbox_image = %q
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
@@ -46,19 +50,19 @@ state = %q
       SystemdCgroup = false
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = %q
-`, l.path("containerd", "root"), l.path("containerd", "state"), l.path("containerd.sock"), bridgeIP, l.path("cni"), l.path("certs.d"))
+`, c.Place.Path("containerd", "root"), c.Place.Path("containerd", "state"), c.Place.Path("containerd.sock"), images.Ref("pause"), c.Place.Path("cni"), c.Place.Path("certs.d"))
 }
 
 func cni() string {
-	return fmt.Sprintf(`{"cniVersion": "0.4.0", "name": "kubernaut-lab", "plugins": [
+	return fmt.Sprintf(`{"cniVersion": "0.4.0", "name": %q, "plugins": [
   {"type": "bridge", "bridge": %q, "isGateway": true, "ipMasq": true, "hairpinMode": true,
    "ipam": {"type": "host-local", "ranges": [[{"subnet": %q, "rangeStart": "10.88.0.10"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}
 ]}
-`, bridge, podCIDR)
+`, place.Network, place.Bridge, place.PodCIDR)
 }
 
-func (l *lab) kubelet() string {
+func (c Cluster) kubelet() string {
 	return fmt.Sprintf(`apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 address: %[1]s
@@ -83,7 +87,7 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 evictionHard: {memory.available: "0%%", nodefs.available: "0%%", nodefs.inodesFree: "0%%", imagefs.available: "0%%"}
 syncFrequency: 10s
-`, bridgeIP, l.path("pki/ca.crt"), l.path("pki/apiserver.crt"), l.path("pki/apiserver.key"), l.path("containerd.sock"))
+`, place.IP, c.Place.Path("pki/ca.crt"), c.Place.Path("pki/apiserver.crt"), c.Place.Path("pki/apiserver.key"), c.Place.Path("containerd.sock"))
 }
 
 func audit() string {
@@ -98,13 +102,20 @@ rules:
 `
 }
 
-func (l *lab) corefile() string {
+// corefile knows the cluster's names and answers all others with "no such
+// name", since nothing outside can be reached.
+func (c Cluster) corefile() string {
 	return fmt.Sprintf(`.:53 {
   bind %s
   errors
+  cache 5
   kubernetes cluster.local {
     kubeconfig %s
+    ttl 2
+  }
+  template ANY ANY {
+    rcode NXDOMAIN
   }
 }
-`, bridgeIP, l.path("kubeconfig"))
+`, place.IP, c.Place.Path("kubeconfig"))
 }
