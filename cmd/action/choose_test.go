@@ -12,7 +12,7 @@ import (
 )
 
 func TestChoose(t *testing.T) {
-	built, ok := actions.Find("scale-deployment")
+	built, ok := actions.Find(nil, "scale-deployment")
 	if !ok {
 		t.Fatal("no scale-deployment")
 	}

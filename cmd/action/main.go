@@ -63,7 +63,7 @@ func choose(args []string, contractPath string) (entry.Built, error) {
 	default:
 		return entry.Built{}, run.Refuse(v1alpha1.ReasonInvalidParameters, "choose action: wanted one argument, the name of one of %s", names())
 	}
-	built, ok := actions.Find(name)
+	built, ok := actions.Find(forges, name)
 	if !ok {
 		return entry.Built{}, run.Refuse(v1alpha1.ReasonInvalidParameters, "choose action: found %q, wanted one of %s", name, names())
 	}
@@ -76,7 +76,7 @@ func choose(args []string, contractPath string) (entry.Built, error) {
 
 func names() string {
 	var list []string
-	for _, b := range actions.All() {
+	for _, b := range actions.All(nil) {
 		list = append(list, b.Action.Contract().Metadata.Name)
 	}
 	return strings.Join(list, ", ")

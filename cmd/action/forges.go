@@ -1,0 +1,54 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+
+	"github.com/kubernaut/kubernaut/actions/git"
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/gitops/forge"
+	"github.com/kubernaut/kubernaut/gitops/forge/gitea"
+	"github.com/kubernaut/kubernaut/gitops/forge/github"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// forges lists the forges that this program can open pull requests on.
+func forges(h git.Host) (forge.Forge, error) {
+	client, err := trusting(h.Auth.CA())
+	if err != nil {
+		return nil, err
+	}
+	switch h.Kind {
+	case forge.GitHub:
+		return github.New(github.Options{APIURL: h.APIURL, Owner: h.Owner, Repo: h.Name, Token: h.Auth.Token(), Client: client})
+	case forge.Gitea:
+		o := gitea.Options{APIURL: h.APIURL, Owner: h.Owner, Repo: h.Name, Client: client}
+		if h.Auth.Username() != "" {
+			// A password that is a token works this way too.
+			o.Username, o.Password = h.Auth.Username(), h.Auth.Token()
+		} else {
+			o.Token = h.Auth.Token()
+		}
+		return gitea.New(o)
+	}
+	return nil, run.Refuse(v1alpha1.ReasonInvalid, "open forge: unknown kind %q", h.Kind)
+}
+
+// trusting returns a client that trusts the given authorities besides the system's.
+func trusting(ca []byte) (*http.Client, error) {
+	if len(ca) == 0 {
+		return &http.Client{}, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(ca) {
+		return nil, run.Refuse(v1alpha1.ReasonInvalid, "read ca.crt of the credentials: found no certificate")
+	}
+	return &http.Client{Transport: &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+	}}, nil
+}
