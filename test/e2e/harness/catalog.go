@@ -32,7 +32,7 @@ func (l *Lab) CatalogFiles(images map[string]verify.Image) (map[string]*string, 
 		out["catalog/workflows/"+filepath.Base(path)] = Text(string(data))
 	}
 	var names []string
-	for _, built := range actions.All() {
+	for _, built := range actions.All(nil) {
 		c := built.Action.Contract()
 		name := c.Metadata.Name
 		names = append(names, name+".yaml")

@@ -30,7 +30,7 @@ func (l *Lab) Actions(ctx context.Context, dir string) (map[string]verify.Image,
 		return nil, err
 	}
 	out := map[string]verify.Image{}
-	for i, built := range actions.All() {
+	for i, built := range actions.All(nil) {
 		name := built.Action.Contract().Metadata.Name
 		img, err := image.Build(image.Spec{
 			Files:    []image.File{{Path: v1alpha1.ActionEntrypoint, Mode: 0o555, FromDisk: action}, {Path: "/kubernaut/launch", Mode: 0o555, FromDisk: launch}},
