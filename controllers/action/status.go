@@ -67,14 +67,18 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 
 // succeed keeps what the verified image says of itself.
 func (p *pass) succeed(verified []metav1.Condition) error {
-	text, err := json.Marshal(p.contract)
-	if err != nil {
-		return fmt.Errorf("encode contract: %w", err)
-	}
 	s := &p.obj.Status
+	// The API server orders keys in its own way, so that the text of the same
+	// contract would always look new.
+	if hash := contract.Hash(p.document); s.ContractHash != hash || s.Contract == nil {
+		text, err := json.Marshal(p.contract)
+		if err != nil {
+			return fmt.Errorf("encode contract: %w", err)
+		}
+		s.ContractHash, s.Contract = hash, &apiextensionsv1.JSON{Raw: text}
+	}
 	s.ObservedGeneration = p.obj.Generation
 	s.Digest, s.Signer = p.image.Digest, report.Cut(p.verdict.Signer, 1024)
-	s.ContractHash, s.Contract = contract.Hash(p.document), &apiextensionsv1.JSON{Raw: text}
 	policies := strings.Join(p.verdict.Policies, ", ")
 	p.conditions(append(report.Ready(v1alpha1.ReasonSucceeded,
 		fmt.Sprintf("%s %s, signed by %s as %s demands", p.contract.Spec.ActionType, p.contract.Metadata.Version, p.verdict.Signer, policies)), verified...))

@@ -19,16 +19,12 @@ import (
 func (r *Reconciler) inputs(_ context.Context, p *pass) error {
 	var faults []manifests.Fault
 	for i, step := range p.obj.Spec.Steps {
-		c, known := p.contracts[step.Action]
-		if !known {
-			c = contract.Contract{}
-		}
 		given, refs, err := split(step)
 		if err != nil {
 			faults = append(faults, fault(i, ".inputs", v1alpha1.ReasonInvalidParameters, err.Error()))
 			continue
 		}
-		if known {
+		if c, known := p.contracts[step.Action]; known {
 			faults = append(faults, checkInputs(i, c, given, refs)...)
 			faults = append(faults, checkCredentials(i, c, step.Credentials)...)
 		}
