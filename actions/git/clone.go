@@ -40,12 +40,13 @@ func (clone) Run(ctx context.Context, in contract.Values, env entry.Env) (contra
 	if err := n.clear(); err != nil {
 		return nil, err
 	}
-	env.Log.Info("clone", "repository", from.URL, "branch", in.String("branch"), "access", from.Auth.String())
 	tree, err := repo.Clone(ctx, from, at.dir(), repo.CloneOptions{Branch: in.String("branch")})
 	if err != nil {
 		return nil, err
 	}
 	base := tree.Base()
+	// Not before: a URL with a password in it is refused by Clone.
+	env.Log.Info("cloned", "repository", base.URL, "branch", base.Branch, "commit", base.SHA, "access", from.Auth.String())
 	return contract.Values{
 		"changed":     true,
 		"commitSHA":   base.SHA,

@@ -3,10 +3,13 @@ package git_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -62,6 +65,36 @@ func TestRealBinaryInBothInputModes(t *testing.T) {
 			}
 			if strings.Contains(said.String(), "c4nary") {
 				t.Errorf("the token left a program:\n%s", said.String())
+			}
+		})
+	}
+}
+
+// TestSignalEndsTheBinary asks the program to end while it waits for a server.
+func TestSignalEndsTheBinary(t *testing.T) {
+	action, launch := binaries(t)
+	for mode, command := range map[string][]string{"env": {action}, "stdin": {launch, "--", action}} {
+		t.Run(mode, func(t *testing.T) {
+			outputs := filepath.Join(t.TempDir(), "outputs")
+			asked := make(chan struct{}, 16)
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				asked <- struct{}{}
+				<-r.Context().Done()
+			}))
+			defer server.Close()
+			cmd := exec.Command(command[0], append(command[1:], "git-clone")...)
+			cmd.Env = []string{"ACTION_INPUTS={\"repository\":\"" + server.URL + "/a/b\"}", "ACTION_OUTPUTS_PATH=" + outputs, "KUBERNAUT_WORKSPACE=" + t.TempDir()}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-asked
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			err := cmd.Wait()
+			text, readErr := os.ReadFile(outputs)
+			if cmd.ProcessState.ExitCode() != 75 || readErr != nil || !strings.Contains(string(text), "Cancelled") {
+				t.Errorf("%v, outputs %s", err, text)
 			}
 		})
 	}

@@ -122,7 +122,7 @@ func (c *change) agree(in contract.Values) error {
 		return run.Refuse(v1alpha1.ReasonPreconditionFailed, "read clone: it is at commit %s and git-commit made %s", c.head, c.note.SHA)
 	}
 	if v := in.String("repository"); v != "" && plainURL(v) != plainURL(c.base.URL) {
-		return refuse("repository", v, c.base.URL)
+		return refuse("repository", "another URL", c.base.URL)
 	}
 	if v := in.String("base"); v != "" && v != c.base.Branch {
 		return refuse("base", v, c.base.Branch)

@@ -75,6 +75,7 @@ type pod struct {
 	site      *site
 	workspace string
 	vars      map[string]string
+	ctx       context.Context
 	// said is everything that left any step.
 	said bytes.Buffer
 }
@@ -83,7 +84,7 @@ type pod struct {
 func (s *site) run(uid string) *pod {
 	s.t.Helper()
 	dir := s.t.TempDir()
-	p := &pod{site: s, workspace: filepath.Join(dir, "workspace")}
+	p := &pod{site: s, workspace: filepath.Join(dir, "workspace"), ctx: context.Background()}
 	secret := filepath.Join(dir, "credentials", "git")
 	for _, d := range []string{p.workspace, secret} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -119,7 +120,7 @@ func (p *pod) step(name string, inputs map[string]any) (int, map[string]any) {
 	}
 	var stdout bytes.Buffer
 	vars := map[string]string{"ACTION_INPUTS": string(raw), "KUBERNAUT_STEP": name}
-	code := entry.Main(context.Background(), built.Action, entry.Process{
+	code := entry.Main(p.ctx, built.Action, entry.Process{
 		Getenv: func(n string) string { return vars[n] + p.vars[n] }, Stdout: &stdout, Stderr: &p.said,
 	})
 	p.said.Write(stdout.Bytes())
@@ -194,6 +195,8 @@ type giteaServer struct {
 	mu         sync.Mutex
 	pulls      []*giteaPull
 	writes     []string
+	// before runs ahead of each answer.
+	before func()
 }
 
 type giteaPull struct {
@@ -214,7 +217,7 @@ type giteaHead struct {
 }
 
 func newGiteaServer(t *testing.T, r *gitserver.Repository) *giteaServer {
-	g := &giteaServer{t: t, repository: r}
+	g := &giteaServer{t: t, repository: r, before: func() {}}
 	const at = "/api/v1/repos/shop/app"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+at+"/pulls", g.list)
@@ -232,6 +235,7 @@ func newGiteaServer(t *testing.T, r *gitserver.Repository) *giteaServer {
 		if r.Method != http.MethodGet && !strings.HasSuffix(r.URL.Path, "/labels") {
 			g.writes = append(g.writes, r.Method+" "+strings.TrimPrefix(r.URL.String(), at))
 		}
+		g.before()
 		mux.ServeHTTP(w, r)
 	}))
 	t.Cleanup(g.Close)
