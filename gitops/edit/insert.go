@@ -121,30 +121,28 @@ type layout struct {
 
 // layout takes the first nested map and the first list as the pattern.
 func (d *document) layout() layout {
-	l := layout{}
-	known := false
-	var walk func(n *yaml.Node)
-	walk = func(n *yaml.Node) {
-		for i := 1; n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle == 0 && i < len(n.Content); i += 2 {
-			key, value := n.Content[i-1], n.Content[i]
-			deeper := value.Column - key.Column
-			block := value.Style&yaml.FlowStyle == 0 && value.Line > key.Line && len(value.Content) > 0
-			if block && value.Kind == yaml.MappingNode && l.step == 0 && deeper > 0 {
-				l.step = deeper
-			}
-			if block && value.Kind == yaml.SequenceNode && !known {
-				l.wide, known = deeper > 0, true
-			}
-		}
-		for _, c := range n.Content {
-			walk(c)
-		}
+	l := layout{step: 2}
+	if n, deeper := firstBlock(d.root(), yaml.MappingNode); n != nil && deeper > 0 {
+		l.step = deeper
 	}
-	walk(d.root())
-	if l.step == 0 {
-		l.step = 2
-	}
+	_, deeper := firstBlock(d.root(), yaml.SequenceNode)
+	l.wide = deeper > 0
 	return l
+}
+
+// firstBlock finds the first map or list that stands in lines below its key,
+// and how much deeper than the key.
+func firstBlock(n *yaml.Node, kind yaml.Kind) (*yaml.Node, int) {
+	for i, c := range n.Content {
+		isValue := n.Kind == yaml.MappingNode && i%2 == 1
+		if isValue && c.Kind == kind && c.Style&yaml.FlowStyle == 0 && c.Line > n.Content[i-1].Line {
+			return c, c.Column - n.Content[i-1].Column
+		}
+		if found, deeper := firstBlock(c, kind); found != nil {
+			return found, deeper
+		}
+	}
+	return nil, 0
 }
 
 // block writes "a:", "  b: value" for the missing keys a and b.

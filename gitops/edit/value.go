@@ -142,19 +142,23 @@ func sameData(a, b *yaml.Node) bool {
 	if a.Kind != b.Kind || a.ShortTag() != b.ShortTag() || len(a.Content) != len(b.Content) {
 		return false
 	}
-	if a.Kind == yaml.ScalarNode && a.Value != b.Value && (a.ShortTag() == "!!str" || !sameScalar(a, b)) {
-		return false
-	}
-	if a.Kind == yaml.MappingNode {
-		for i := 0; i < len(a.Content); i += 2 {
-			if other := field(b, a.Content[i].Value); other == nil || !sameData(a.Content[i+1], other) {
-				return false
-			}
-		}
-		return true
+	switch a.Kind {
+	case yaml.ScalarNode:
+		return a.Value == b.Value || (a.ShortTag() != "!!str" && sameScalar(a, b))
+	case yaml.MappingNode:
+		return sameMap(a, b)
 	}
 	for i := range a.Content {
 		if !sameData(a.Content[i], b.Content[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameMap(a, b *yaml.Node) bool {
+	for i := 0; i < len(a.Content); i += 2 {
+		if other := field(b, a.Content[i].Value); other == nil || !sameData(a.Content[i+1], other) {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package forge
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -44,11 +45,16 @@ func ParseURL(text string) (Location, error) {
 		return Location{}, run.Refuse(v1alpha1.ReasonInvalid, "the repository's URL has scheme %q: want https, http or ssh", u.Scheme)
 	}
 	parts := strings.Split(strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git"), "/")
-	if len(parts) != 2 || parts[0] == "" || parts[1] == "" || l.Host == "" {
+	if len(parts) != 2 || !isName(parts[0]) || !isName(parts[1]) || l.Host == "" {
 		return Location{}, run.Refuse(v1alpha1.ReasonInvalid, "the repository's URL on %s has path %q: want /owner/name", u.Host, u.Path)
 	}
 	l.Owner, l.Name = parts[0], parts[1]
 	return l, nil
+}
+
+// isName keeps what is put into an API's path from changing the path.
+func isName(s string) bool {
+	return regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$|^\.[A-Za-z0-9_-][A-Za-z0-9._-]*$`).MatchString(s)
 }
 
 // Kind guesses which API the host speaks: GitHub's for github.com and hosts

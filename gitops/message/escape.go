@@ -1,6 +1,7 @@
 package message
 
 import (
+	"html"
 	"regexp"
 	"strings"
 	"unicode"
@@ -16,26 +17,24 @@ func inline(s string, limit int) string {
 	s = regexp.MustCompile(`(?i)\bgh-`).ReplaceAllString(line(s, limit), "${0}"+joiner) // "GH-1" is a reference too
 	for _, r := range s {
 		switch {
-		case r == '<':
-			out.WriteString("&lt;")
-		case r == '>':
-			out.WriteString("&gt;")
-		case r == '&':
-			out.WriteString("&amp;")
-		case r == '@' || r == '#' || r == '!':
+		case strings.ContainsRune("<>&", r):
+			out.WriteString(html.EscapeString(string(r)))
+		case strings.ContainsRune("@#!", r):
 			// "@name", "#1" and "group!1" must not reach anybody or anything.
 			out.WriteString("\\" + string(r) + joiner)
 		case r == ':':
 			out.WriteString(string(r) + joiner) // URLs and emoji
-		case r == '-' || r == '.' || r == '/' || r == ',':
-			out.WriteRune(r)
-		case r < 0x80 && (unicode.IsPunct(r) || unicode.IsSymbol(r)):
+		case isMarkup(r):
 			out.WriteString("\\" + string(r))
 		default:
 			out.WriteRune(r)
 		}
 	}
 	return out.String()
+}
+
+func isMarkup(r rune) bool {
+	return r < unicode.MaxASCII && (unicode.IsPunct(r) || unicode.IsSymbol(r)) && !strings.ContainsRune("-./,", r)
 }
 
 // code shows text as code in a line. Quotes around it are longer than any

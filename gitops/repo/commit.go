@@ -27,11 +27,15 @@ type CommitOptions struct {
 	When time.Time
 }
 
+func (o CommitOptions) complete() bool {
+	return o.Message != "" && o.Author.Name != "" && o.Author.Email != "" && !o.When.IsZero()
+}
+
 // CommitPaths commits exactly the named files, changed or deleted, and
 // returns the new commit's SHA-1. If they are unchanged, it returns the
 // present commit when that is this very commit (a retry), else ErrNoChange.
 func (w *Worktree) CommitPaths(paths []string, o CommitOptions) (string, error) {
-	if len(paths) == 0 || o.Message == "" || o.Author.Name == "" || o.Author.Email == "" || o.When.IsZero() {
+	if len(paths) == 0 || !o.complete() {
 		return "", refuse(v1alpha1.ReasonInvalid, "commit needs paths, a message, an author and a time")
 	}
 	tree, err := w.git.Worktree()

@@ -66,24 +66,14 @@ func TestFetchResolvesEveryKindOfReference(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			got, err := Fetch(context.Background(), remote, c.ref, dir, "")
+			got, err := Fetch(context.Background(), remote, c.ref, t.TempDir(), "")
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got.Revision != c.revision || !strings.HasSuffix(c.revision, got.Commit.Hash) {
 				t.Errorf("revision %s with commit %s, want %s", got.Revision, got.Commit.Hash, c.revision)
 			}
-			content, err := os.ReadFile(filepath.Join(got.Dir, "a/b.yaml"))
-			if err != nil || string(content) != c.content {
-				t.Errorf("content %q, %v", content, err)
-			}
-			if link, err := os.Readlink(filepath.Join(got.Dir, "l")); err != nil || link != "a/b.yaml" {
-				t.Errorf("link %q, %v", link, err)
-			}
-			if left, _ := os.ReadDir(dir); len(left) != 1 {
-				t.Errorf("left beside the tree: %v", left)
-			}
+			checkTree(t, got.Dir, c.content)
 			s.Requests()
 			again, err := Fetch(context.Background(), remote, c.ref, t.TempDir(), got.Revision)
 			if err != nil || again.Dir != "" || again.Revision != got.Revision {
@@ -93,6 +83,21 @@ func TestFetchResolvesEveryKindOfReference(t *testing.T) {
 				t.Errorf("second fetch made %d requests, want 1", n)
 			}
 		})
+	}
+}
+
+// checkTree wants this content in a/b.yaml, a link to it, and nothing beside the tree.
+func checkTree(t *testing.T, dir, want string) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(dir, "a/b.yaml"))
+	if err != nil || string(content) != want {
+		t.Errorf("content %q, %v", content, err)
+	}
+	if link, err := os.Readlink(filepath.Join(dir, "l")); err != nil || link != "a/b.yaml" {
+		t.Errorf("link %q, %v", link, err)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(dir)); len(left) != 1 {
+		t.Errorf("left beside the tree: %v", left)
 	}
 }
 

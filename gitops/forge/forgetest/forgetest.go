@@ -25,7 +25,8 @@ func Run(t *testing.T, repository func(t *testing.T) Repository) {
 	}
 }
 
-func proposal(branch string) forge.Proposal {
+// Proposal is a valid one for a branch.
+func Proposal(branch string) forge.Proposal {
 	return forge.Proposal{
 		Key:   forge.Key{Head: branch, Base: "main", Cause: "cause-" + branch},
 		Title: "raise the limit (" + branch + ")", Body: "why & what\n\n```diff\n-1\n+2\n```\n", Labels: []string{"remediation"},
@@ -42,13 +43,13 @@ func open(t *testing.T, ctx context.Context, f forge.Forge, p forge.Proposal) fo
 }
 
 func findNothing(t *testing.T, ctx context.Context, f forge.Forge) {
-	if _, err := f.Find(ctx, proposal("fix/one").Key); !errors.Is(err, forge.ErrNotFound) {
+	if _, err := f.Find(ctx, Proposal("fix/one").Key); !errors.Is(err, forge.ErrNotFound) {
 		t.Errorf("find in an empty repository: %v, want ErrNotFound", err)
 	}
 }
 
 func openOnce(t *testing.T, ctx context.Context, f forge.Forge) {
-	p := proposal("fix/one")
+	p := Proposal("fix/one")
 	first, second := open(t, ctx, f, p), open(t, ctx, f, p)
 	if first.ID != second.ID {
 		t.Errorf("opened twice: %d and %d", first.ID, second.ID)
@@ -67,13 +68,13 @@ func openOnce(t *testing.T, ctx context.Context, f forge.Forge) {
 }
 
 func openTwo(t *testing.T, ctx context.Context, f forge.Forge) {
-	if a, b := open(t, ctx, f, proposal("fix/one")), open(t, ctx, f, proposal("fix/two")); a.ID == b.ID {
+	if a, b := open(t, ctx, f, Proposal("fix/one")), open(t, ctx, f, Proposal("fix/two")); a.ID == b.ID {
 		t.Errorf("two branches share pull request %d", a.ID)
 	}
 }
 
 func update(t *testing.T, ctx context.Context, f forge.Forge) {
-	p := proposal("fix/one")
+	p := Proposal("fix/one")
 	id := open(t, ctx, f, p).ID
 	p.Title, p.Body = "another title", "another body"
 	if _, err := f.Update(ctx, id, p); err != nil {
@@ -86,7 +87,7 @@ func update(t *testing.T, ctx context.Context, f forge.Forge) {
 }
 
 func closeTwice(t *testing.T, ctx context.Context, f forge.Forge) {
-	id := open(t, ctx, f, proposal("fix/one")).ID
+	id := open(t, ctx, f, Proposal("fix/one")).ID
 	for range 2 {
 		if err := f.Close(ctx, id, "not needed any more"); err != nil {
 			t.Fatal(err)
@@ -98,7 +99,7 @@ func closeTwice(t *testing.T, ctx context.Context, f forge.Forge) {
 }
 
 func closedIsFound(t *testing.T, ctx context.Context, f forge.Forge) {
-	p := proposal("fix/one")
+	p := Proposal("fix/one")
 	first := open(t, ctx, f, p).ID
 	if err := f.Close(ctx, first, "no"); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"code.gitea.io/sdk/gitea"
@@ -198,6 +199,9 @@ func pullOf(pr *gitea.PullRequest) forge.Pull {
 	}
 	if pr.Head != nil {
 		p.Head, p.HeadSHA = pr.Head.Ref, pr.Head.Sha
+		if strings.HasPrefix(p.Head, "refs/pull/") {
+			p.Head = pr.Head.Name // the branch is gone
+		}
 	}
 	if pr.Base != nil {
 		p.Base = pr.Base.Ref
