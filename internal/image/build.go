@@ -154,6 +154,9 @@ func writeTar(files []File) ([]byte, error) {
 			if headers[dir] == nil {
 				headers[dir] = File{Path: "/"}.header(dir)
 			}
+			if headers[dir].Typeflag != tar.TypeDir {
+				return nil, fmt.Errorf("write layer: %s lies below the file %s", name, dir)
+			}
 		}
 	}
 	var buffer bytes.Buffer

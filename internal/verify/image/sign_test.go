@@ -102,33 +102,44 @@ func TestSignTwiceWritesOnce(t *testing.T) {
 	for _, o := range []registry.Options{{}, {NoReferrers: true}} {
 		w := newWorld(t, o)
 		img := w.push("actions/a", "a")
-		second := newSigner(t)
-		for _, f := range formats() {
-			w.sign(img, w.trusted, f)
-			w.sign(img, second, f)
-			w.served.Reset()
-			w.sign(img, w.trusted, f)
-			w.sign(img, second, f)
-			for _, line := range w.served.Log() {
-				if !strings.HasPrefix(line, "GET ") && !strings.HasPrefix(line, "HEAD ") {
-					t.Errorf("signing again sent %s", line)
-				}
+		keys := []*Signer{w.trusted, newSigner(t)}
+		w.signAll(img, keys)
+		w.served.Reset()
+		w.signAll(img, keys)
+		for _, line := range w.served.Log() {
+			if !strings.HasPrefix(line, "GET ") && !strings.HasPrefix(line, "HEAD ") {
+				t.Errorf("signing again sent %s", line)
 			}
 		}
-		sig, err := remote.Image(sigTag(t, img))
-		if err != nil {
-			t.Fatal(err)
+		w.wantSignatures(img, len(keys))
+	}
+}
+
+func (w *world) signAll(img verify.Image, keys []*Signer) {
+	w.Helper()
+	for _, f := range formats() {
+		for _, key := range keys {
+			w.sign(img, key, f)
 		}
-		if layers, err := sig.Layers(); err != nil || len(layers) != 2 {
-			t.Errorf("%d legacy signatures, error %v", len(layers), err)
-		}
-		index, err := remote.Referrers(digestOf(t, img))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if list, err := index.IndexManifest(); err != nil || len(list.Manifests) != 2 {
-			t.Errorf("referrers %+v, error %v", list, err)
-		}
+	}
+}
+
+// wantSignatures counts what is in the registry, in each format.
+func (w *world) wantSignatures(img verify.Image, want int) {
+	w.Helper()
+	sig, err := remote.Image(sigTag(w, img))
+	if err != nil {
+		w.Fatal(err)
+	}
+	if layers, err := sig.Layers(); err != nil || len(layers) != want {
+		w.Errorf("%d legacy signatures, error %v", len(layers), err)
+	}
+	index, err := remote.Referrers(digestOf(w, img))
+	if err != nil {
+		w.Fatal(err)
+	}
+	if list, err := index.IndexManifest(); err != nil || len(list.Manifests) != want {
+		w.Errorf("referrers %+v, error %v", list, err)
 	}
 }
 

@@ -61,8 +61,11 @@ func (v *Verifier) Verify(ctx context.Context, img verify.Image, who verify.Subj
 		}
 	}
 	result, err := j.result()
+	if err != nil {
+		return verify.Result{}, err
+	}
 	result.PolicySet = set.Hash()
-	return result, err
+	return result, nil
 }
 
 // isDigest knows the one form that policies and caches compare as text.

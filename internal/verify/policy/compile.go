@@ -91,16 +91,8 @@ func readGlobs(raw []byte) ([]glob, error) {
 }
 
 func (c *Compiled) fill(d document, secrets Secrets) error {
-	if d.Kind != kind || d.APIVersion != Group+"/"+v1alpha1 && d.APIVersion != Group+"/"+v1beta1 {
-		return fmt.Errorf("%s %s is not a %s of %s", d.APIVersion, d.Kind, kind, Group)
-	}
-	switch {
-	case d.Spec.Mode == "warn":
-		return errors.New("spec.mode: warn is not supported, only enforce; an unsigned image would run")
-	case d.Spec.Mode != "" && d.Spec.Mode != "enforce":
-		return fmt.Errorf("spec.mode: %q is unknown", d.Spec.Mode)
-	case d.Spec.Policy != nil:
-		return unsupported("spec.policy")
+	if err := d.usable(); err != nil {
+		return err
 	}
 	for i, m := range d.Spec.Match {
 		compiled, err := compileMatch(m)
@@ -108,9 +100,6 @@ func (c *Compiled) fill(d document, secrets Secrets) error {
 			return fmt.Errorf("spec.match[%d]: %w", i, err)
 		}
 		c.match = append(c.match, compiled)
-	}
-	if n := len(d.Spec.Authorities); n == 0 || n > maxAuthorities {
-		return fmt.Errorf("spec.authorities: %d entries, 1 to %d are needed", n, maxAuthorities)
 	}
 	for i, a := range d.Spec.Authorities {
 		compiled, err := a.compile(fmt.Sprintf("spec.authorities[%d]", i), secrets)
@@ -121,6 +110,25 @@ func (c *Compiled) fill(d document, secrets Secrets) error {
 		c.Authorities = append(c.Authorities, compiled)
 	}
 	return nil
+}
+
+func (d document) usable() error {
+	version := strings.TrimPrefix(d.APIVersion, Group+"/")
+	n := len(d.Spec.Authorities)
+	switch {
+	case d.Kind != kind || version != v1alpha1 && version != v1beta1:
+		return fmt.Errorf("%s %s is not a %s of %s", d.APIVersion, d.Kind, kind, Group)
+	case d.Spec.Mode == "warn":
+		return errors.New("spec.mode: warn is not supported, only enforce; an unsigned image would run")
+	case d.Spec.Mode != "" && d.Spec.Mode != "enforce":
+		return fmt.Errorf("spec.mode: %q is unknown", d.Spec.Mode)
+	case d.Spec.Policy != nil:
+		return unsupported("spec.policy")
+	case n == 0 || n > maxAuthorities:
+		return fmt.Errorf("spec.authorities: %d entries, 1 to %d are needed", n, maxAuthorities)
+	default:
+		return nil
+	}
 }
 
 func unsupported(field string) error { return fmt.Errorf("%s is not supported yet", field) }
