@@ -48,16 +48,22 @@ func (s *sources) checkKustomization(name string, f *file) []v1alpha1.Finding {
 	}
 	for _, list := range []string{"patches", "replacements"} {
 		for i, entry := range entries(fields[list]) {
-			at := fmt.Sprintf("%s[%d]", list, i)
 			fields, _ := entry.(map[string]any)
-			if p, ok := fields["path"]; ok {
-				findings = append(findings, s.checkPath(path.Dir(name), f, at+".path", p)...)
-			}
-			if inline, ok := fields["patch"].(string); ok {
-				for _, bad := range parseFile(f.name, []byte(inline)).findings {
-					findings = append(findings, f.finding(at+".patch", "in the inline patch: "+bad.Message))
-				}
-			}
+			findings = append(findings, s.checkPatch(path.Dir(name), f, fmt.Sprintf("%s[%d]", list, i), fields)...)
+		}
+	}
+	return findings
+}
+
+// checkPatch checks where a patch or replacement is, or what it says inline.
+func (s *sources) checkPatch(dir string, f *file, at string, fields map[string]any) []v1alpha1.Finding {
+	var findings []v1alpha1.Finding
+	if p, ok := fields["path"]; ok {
+		findings = s.checkPath(dir, f, at+".path", p)
+	}
+	if inline, ok := fields["patch"].(string); ok {
+		for _, bad := range parseFile(f.name, []byte(inline)).findings {
+			findings = append(findings, f.finding(at+".patch", "in the inline patch: "+bad.Message))
 		}
 	}
 	return findings

@@ -170,6 +170,25 @@ func checkParameters(parameters []v1alpha1.Parameter) []Fault {
 // declared checks one declaration; messages by field. Once the rules are
 // sound, default and enum are held against them.
 func declared(p v1alpha1.Parameter) map[string]string {
+	bad := checkRules(p)
+	if len(bad) > 0 {
+		return bad
+	}
+	for i, e := range p.Enum {
+		if err := CheckValue(p, e.Raw); err != nil {
+			bad[fmt.Sprintf(".enum[%d]", i)] = err.Error()
+		}
+	}
+	if p.Default != nil {
+		if err := CheckValue(p, p.Default.Raw); err != nil {
+			bad[".default"] = err.Error()
+		}
+	}
+	return bad
+}
+
+// checkRules checks pattern and bounds.
+func checkRules(p v1alpha1.Parameter) map[string]string {
 	kind := cmp.Or(p.Type, typeString)
 	bad := map[string]string{}
 	if _, err := regexp.Compile(`^(?:` + p.Pattern + `)$`); err != nil {
@@ -186,19 +205,6 @@ func declared(p v1alpha1.Parameter) map[string]string {
 	if p.Minimum != "" && p.Maximum != "" && len(bad) == 0 {
 		if c, err := rank(kind, p.Minimum, p.Maximum); err != nil || c > 0 {
 			bad[".minimum"] = fmt.Sprintf("the minimum %s is above the maximum %s", p.Minimum, p.Maximum)
-		}
-	}
-	if len(bad) > 0 {
-		return bad
-	}
-	for i, e := range p.Enum {
-		if err := CheckValue(p, e.Raw); err != nil {
-			bad[fmt.Sprintf(".enum[%d]", i)] = err.Error()
-		}
-	}
-	if p.Default != nil {
-		if err := CheckValue(p, p.Default.Raw); err != nil {
-			bad[".default"] = err.Error()
 		}
 	}
 	return bad

@@ -63,18 +63,23 @@ func reference(s string) (ref *Ref, rest string, err error) {
 	if end < 0 || end > maxReference {
 		return nil, "", fmt.Errorf("found %q without its closing parenthesis: %s", clip(s), wanted)
 	}
-	words := strings.Split(s[2:end], ".")
-	switch {
-	case len(words) == 2 && words[0] == string(Param) && plain(words[1]):
-		ref = &Ref{Kind: Param, Name: words[1]}
-	case len(words) == 4 && words[0] == string(Output) && words[2] == "outputs" && plain(words[1]) && plain(words[3]):
-		ref = &Ref{Kind: Output, Step: words[1], Name: words[3]}
-	case len(words) == 2 && words[0] == string(Execution) && fact(words[1]):
-		ref = &Ref{Kind: Execution, Name: words[1]}
-	default:
+	if ref = named(strings.Split(s[2:end], ".")); ref == nil {
 		return nil, "", fmt.Errorf("found %q: %s", clip(s[:end+1]), wanted)
 	}
 	return ref, s[end+1:], nil
+}
+
+// named makes a reference of its words; nil if they are none.
+func named(words []string) *Ref {
+	switch kind := Kind(words[0]); {
+	case kind == Output && len(words) == 4 && words[2] == "outputs" && plain(words[1]) && plain(words[3]):
+		return &Ref{Kind: kind, Step: words[1], Name: words[3]}
+	case len(words) != 2:
+		return nil
+	case kind == Param && plain(words[1]), kind == Execution && fact(words[1]):
+		return &Ref{Kind: kind, Name: words[1]}
+	}
+	return nil
 }
 
 func fact(name string) bool { return name == "name" || name == "namespace" || name == "uid" }

@@ -71,13 +71,13 @@ type object interface {
 // Object returns an empty object of a kind of sourceRef, for reading and
 // watching; nil for any other.
 func Object(kind string) client.Object {
-	if o := empty(kind); o != nil {
+	if o := emptyObject(kind); o != nil {
 		return o
 	}
 	return nil
 }
 
-func empty(kind string) object {
+func emptyObject(kind string) object {
 	switch kind {
 	case sourcev1.GitRepositoryKind:
 		return &sourcev1.GitRepository{}
@@ -120,7 +120,7 @@ func (s *Source) Fetch(ctx context.Context, have string) (source.Snapshot, error
 }
 
 func (s *Source) artifact(ctx context.Context) (*meta.Artifact, error) {
-	o := empty(s.kind)
+	o := emptyObject(s.kind)
 	if o == nil {
 		return nil, run.Refuse(v1alpha1.ReasonInvalid, "sourceRef.kind %q is not GitRepository, OCIRepository or ExternalArtifact", s.kind)
 	}

@@ -98,13 +98,23 @@ func TestFetch(t *testing.T) {
 	if err := got.Close(); err != nil {
 		t.Error(err)
 	}
-	again, err := s.Fetch(context.Background(), "main@sha1:abc")
-	if err != nil || again.Tree != nil || again.Revision != "main@sha1:abc" {
-		t.Errorf("known revision: %+v, %v", again, err)
-	}
+	empty(t, dir)
+}
+
+func empty(t *testing.T, dir string) {
+	t.Helper()
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+}
+
+func TestFetchKnownRevision(t *testing.T) {
+	s, dir := setup(t, nil, nil)
+	got, err := s.Fetch(context.Background(), "main@sha1:abc")
+	if err != nil || got.Tree != nil || got.Revision != "main@sha1:abc" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	empty(t, dir)
 }
 
 func TestFetchWaits(t *testing.T) {
@@ -144,9 +154,7 @@ func TestFetchRefusesAndFails(t *testing.T) {
 			if _, refused := run.AsRefusal(err); err == nil || refused != c.refused {
 				t.Errorf("got %v", err)
 			}
-			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-				t.Errorf("left behind: %v, %v", left, err)
-			}
+			empty(t, dir)
 		})
 	}
 }

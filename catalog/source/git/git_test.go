@@ -39,11 +39,17 @@ func TestOpenAndFetch(t *testing.T) {
 	if err := got.Close(); err != nil {
 		t.Error(err)
 	}
-	again, err := s.Fetch(ctx, got.Revision)
-	if err != nil || again.Tree != nil || again.Revision != got.Revision || again.Close() != nil {
+	known(t, s, got.Revision)
+	empty(t, dir)
+}
+
+// known asks for a revision that the remote still has.
+func known(t *testing.T, s *Source, revision string) {
+	t.Helper()
+	again, err := s.Fetch(context.Background(), revision)
+	if err != nil || again.Tree != nil || again.Revision != revision || again.Close() != nil {
 		t.Errorf("known revision: %+v, %v", again, err)
 	}
-	empty(t, dir)
 }
 
 func empty(t *testing.T, dir string) {
