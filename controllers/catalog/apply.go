@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -25,7 +27,11 @@ func (r *Reconciler) apply(ctx context.Context, p *pass) error {
 		}
 	}
 	for _, o := range p.set.Objects {
-		if err := send(ctx, p.writer, o); err != nil {
+		err := p.restore(ctx, o)
+		if err == nil {
+			err = send(ctx, p.writer, o)
+		}
+		if err != nil {
 			if found := explain(o, err); len(found) > 0 {
 				return p.refuse(found)
 			}
@@ -36,6 +42,23 @@ func (r *Reconciler) apply(ctx context.Context, p *pass) error {
 	p.obj.Status.Actions = int32(p.set.Count(manifests.KindAction))
 	p.obj.Status.Workflows = int32(p.set.Count(manifests.KindWorkflow))
 	return nil
+}
+
+// restore puts back the whole spec of an object that somebody edited: an apply
+// alone takes over fields that it names and leaves those that were added.
+func (p *pass) restore(ctx context.Context, o manifests.Object) error {
+	live := p.world.find(o.Kind, o.Name)
+	if live == nil || !edited(live) {
+		return nil
+	}
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	if err != nil {
+		return fmt.Errorf("encode live object: %w", err)
+	}
+	u := &unstructured.Unstructured{Object: fields}
+	u.SetGroupVersionKind(o.Manifest.GroupVersionKind())
+	u.Object["spec"] = o.Manifest.DeepCopy().Object["spec"]
+	return client.IgnoreNotFound(p.writer.Update(ctx, u, client.FieldOwner(v1alpha1.FieldOwner)))
 }
 
 // applyError marks what went wrong while objects were written.

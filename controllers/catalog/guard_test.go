@@ -93,33 +93,31 @@ func TestRequestedReconcile(t *testing.T) {
 // What somebody else did to a published object is undone though the revision
 // is the same.
 func TestDrift(t *testing.T) {
-	for name, drift := range map[string]func(*testing.T, *site){
-		"deleted": func(t *testing.T, s *site) {
-			if err := s.client.Delete(context.Background(), &v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "git-clone"}}); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"edited": func(t *testing.T, s *site) {
-			var a v1alpha1.Action
-			if !s.exists(&a, "git-clone") {
-				t.Fatal("not published")
-			}
-			a.Spec.Version = "v9.9.9"
-			if err := s.client.Update(context.Background(), &a, client.FieldOwner("somebody")); err != nil {
-				t.Fatal(err)
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := published(t)
-			drift(t, s)
-			s.pass("try Action/git-clone", "try Workflow/fix", "apply Action/git-clone", "apply Workflow/fix")
-			var a v1alpha1.Action
-			if !s.exists(&a, "git-clone") || a.Spec.Version != "v1.0.0" {
-				t.Errorf("action %+v", a.Spec)
-			}
-		})
-	}
+	t.Run("deleted", func(t *testing.T) {
+		s := published(t)
+		if err := s.client.Delete(context.Background(), &v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "git-clone"}}); err != nil {
+			t.Fatal(err)
+		}
+		s.pass("try Action/git-clone", "try Workflow/fix", "apply Action/git-clone", "apply Workflow/fix")
+		if !s.exists(&v1alpha1.Action{}, "git-clone") {
+			t.Error("the action is still gone")
+		}
+	})
+	t.Run("edited", func(t *testing.T) {
+		s := published(t)
+		var w v1alpha1.Workflow
+		if !s.exists(&w, "fix") {
+			t.Fatal("not published")
+		}
+		w.Spec.Steps[0].Action, w.Spec.Description = "other", "added"
+		if err := s.client.Update(context.Background(), &w, client.FieldOwner("somebody")); err != nil {
+			t.Fatal(err)
+		}
+		s.pass("try Action/git-clone", "try Workflow/fix", "apply Action/git-clone", "update Unstructured/fix", "apply Workflow/fix")
+		if !s.exists(&w, "fix") || w.Spec.Steps[0].Action != "git-clone" || w.Spec.Description != "" {
+			t.Errorf("workflow %+v", w.Spec)
+		}
+	})
 }
 
 // What was published is somebody else's once the labels are gone.

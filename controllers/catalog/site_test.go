@@ -99,7 +99,7 @@ func (s *site) note(what string) error {
 
 func (s *site) interceptor() interceptor.Funcs {
 	kind := func(o client.Object) string {
-		return strings.TrimPrefix(fmt.Sprintf("%T", o), "*v1alpha1.") + "/" + o.GetName()
+		return strings.TrimPrefix(strings.TrimPrefix(fmt.Sprintf("%T", o), "*v1alpha1."), "*unstructured.") + "/" + o.GetName()
 	}
 	return interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {

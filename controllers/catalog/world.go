@@ -80,10 +80,11 @@ func (p *pass) intact() bool {
 	return true
 }
 
-// edited says whether somebody else set a field of the spec.
+// edited says whether a field of the spec was set by anything but our apply.
 func edited(o client.Object) bool {
 	for _, m := range o.GetManagedFields() {
-		if m.Manager != v1alpha1.FieldOwner && m.Subresource == "" && touches(m, `"f:spec"`) {
+		applied := m.Manager == v1alpha1.FieldOwner && m.Operation == metav1.ManagedFieldsOperationApply
+		if !applied && m.Subresource == "" && touches(m, `"f:spec"`) {
 			return true
 		}
 	}
