@@ -169,12 +169,8 @@ const (
 	ReasonBranchProtected = "BranchProtected"
 	// ReasonHumanCommitsOnBranch: somebody else committed to the branch of the proposal; nothing is overwritten. Merge, or delete the branch.
 	ReasonHumanCommitsOnBranch = "HumanCommitsOnBranch"
-	// ReasonStaleBase: the branch moved while it was written. It is cloned and changed afresh.
-	ReasonStaleBase = "StaleBase"
 	// ReasonForgeRefused: the forge does not accept the request. The message says what it answered.
 	ReasonForgeRefused = "ForgeRefused"
-	// ReasonRateLimited: the forge asks to come back later. Nothing to do.
-	ReasonRateLimited = "RateLimited"
 )
 
 // Reasons of an edit to a YAML file that is refused; the file stays as it was.

@@ -32,9 +32,9 @@ func Classify(what string, resp *http.Response, err error, now time.Time) error 
 	case http.StatusForbidden:
 		return run.Refuse(v1alpha1.ReasonAuthenticationFailed, "%s: the token may not do this: give it the right to read and write pull requests of the repository", what)
 	case http.StatusNotFound:
-		return run.Refuse(v1alpha1.ReasonInvalid, "%s: the forge has no such repository or the token cannot see it: check the URL and the token's rights", what)
-	case http.StatusUnprocessableEntity, http.StatusBadRequest:
-		return run.Refuse(v1alpha1.ReasonInvalid, "%s: the forge refuses it: %v", what, err)
+		return run.Refuse(v1alpha1.ReasonRepositoryNotFound, "%s: the forge has no such repository, branch or pull request, or the token cannot see it: check the URL and the token's rights", what)
+	case http.StatusUnprocessableEntity, http.StatusBadRequest, http.StatusConflict:
+		return run.Refuse(v1alpha1.ReasonForgeRefused, "%s: the forge refuses it: %.300s", what, err)
 	}
 	return fmt.Errorf("%s: the forge answers %s: %w", what, resp.Status, err)
 }

@@ -2,7 +2,13 @@ package repo
 
 import (
 	"context"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -203,4 +209,30 @@ func FuzzParseCommit(f *testing.F) {
 			t.Errorf("unsigned commit changed: %q became %q", raw, c.Encoded)
 		}
 	})
+}
+
+func TestOwnAuthorityIsTrusted(t *testing.T) {
+	s := gitserver.New(t, "bot", canary)
+	r := s.Repository("x")
+	sha := r.Commit("main", "first", map[string]string{"f": "1"})
+	backend, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(backend))
+	t.Cleanup(front.Close)
+	front.Config.ErrorLog = log.New(io.Discard, "", 0)
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})
+	address := front.URL + "/x.git"
+	if _, err = ResolveRef(context.Background(), Remote{URL: address, Auth: secret(t, "username", "bot", "password", canary)}, Ref{}); err == nil {
+		t.Error("an unknown authority is trusted")
+	}
+	for name, remote := range map[string]Remote{
+		"with the credentials": {URL: address, Auth: secret(t, "username", "bot", "password", canary, "ca.crt", string(authority))},
+		"of its own":           {URL: address, Auth: secret(t, "username", "bot", "password", canary), CA: authority},
+	} {
+		if got, err := ResolveRef(context.Background(), remote, Ref{}); err != nil || got != "main@sha1:"+sha {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
 }

@@ -28,7 +28,7 @@ func Contract(t *testing.T, door Door) {
 	for name, check := range map[string]func(*testing.T, *Server, forge.Forge){
 		"wrong-token": func(t *testing.T, s *Server, _ forge.Forge) { wrongToken(t, door(t, s, token+"x")) },
 		"lost-answer": lostAnswer, "rate-limit": rateLimit, "permission": permission, "server-fault": serverFault,
-		"merged": merged, "labels": labels, "comment": comment, "no-branch": noBranch, "no-secret-in-urls": noSecret,
+		"merged": merged, "labels": labels, "comment": comment, "no-branch": noBranch, "refused": refused, "no-secret-in-urls": noSecret,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := New(t, token)
@@ -158,6 +158,12 @@ func noBranch(t *testing.T, s *Server, f forge.Forge) {
 	if _, refused := run.AsRefusal(err); !refused || len(s.Pulls()) != 0 {
 		t.Errorf("want a refusal, got %v", err)
 	}
+}
+
+func refused(t *testing.T, s *Server, f forge.Forge) {
+	s.Fail(http.MethodPatch, http.StatusUnprocessableEntity, nil)
+	_, err := f.Update(t.Context(), open(t, f, "fix/one").ID, forgetest.Proposal("fix/one"))
+	wantReason(t, err, v1alpha1.ReasonForgeRefused)
 }
 
 func noSecret(t *testing.T, s *Server, f forge.Forge) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/gitops/forge"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
@@ -118,7 +119,7 @@ func closedIsFound(t *testing.T, ctx context.Context, f forge.Forge) {
 
 func missing(t *testing.T, ctx context.Context, f forge.Forge) {
 	_, err := f.Get(ctx, 4711)
-	if _, refused := run.AsRefusal(err); !refused {
+	if r, refused := run.AsRefusal(err); !refused || r.Reason != v1alpha1.ReasonRepositoryNotFound {
 		t.Errorf("get of a missing one: %v, want a Refusal", err)
 	}
 }

@@ -56,7 +56,7 @@ func (f *Forge) Get(_ context.Context, id forge.ID) (forge.Pull, error) {
 
 func (f *Forge) at(id forge.ID) (*forge.Pull, error) {
 	if id < 1 || int(id) > len(f.pulls) {
-		return nil, run.Refuse(v1alpha1.ReasonInvalid, "there is no pull request %d", id)
+		return nil, run.Refuse(v1alpha1.ReasonRepositoryNotFound, "there is no pull request %d", id)
 	}
 	return &f.pulls[id-1], nil
 }
