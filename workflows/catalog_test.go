@@ -37,7 +37,7 @@ func tree(t *testing.T) fstest.MapFS {
 		out["workflows/"+f.Name()] = &fstest.MapFile{Data: text}
 	}
 	var manifests strings.Builder
-	for _, a := range actions.All() {
+	for _, a := range actions.All(nil) {
 		c := a.Action.Contract()
 		manifests.WriteString("---\napiVersion: kubernaut.ai/v1alpha1\nkind: Action\nmetadata: {name: " + c.Metadata.Name + "}\n" +
 			"spec: {type: " + c.Spec.ActionType + ", version: " + c.Metadata.Version + ", image: \"registry.example.com/" + c.Metadata.Name + "@sha256:" + strings.Repeat("a", 64) + "\"}\n")
@@ -84,7 +84,7 @@ func TestStepsFitTheContractsOfTheirActions(t *testing.T) {
 		}
 		scope := expr.Scope{Params: values(t, o.Workflow.Spec.Parameters), Execution: map[string]string{"name": "run", "namespace": "shop", "uid": "1"}}
 		for _, step := range o.Workflow.Spec.Steps {
-			built, ok := actions.Find(step.Action)
+			built, ok := actions.Find(nil, step.Action)
 			if !ok {
 				t.Errorf("%s: step %s: no action %s", o.Name, step.Name, step.Action)
 				continue
