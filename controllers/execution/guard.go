@@ -2,18 +2,18 @@ package execution
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/report"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
-// guard adds the finalizer in a pass of its own, and releases a run that is
-// being deleted.
+// guard adds the finalizer before anything else is written, and releases a run
+// that is being deleted.
 func (r *Reconciler) guard(ctx context.Context, p *pass) error {
 	if !p.obj.DeletionTimestamp.IsZero() {
 		return r.remove(ctx, p)
@@ -44,8 +44,8 @@ func (r *Reconciler) remove(ctx context.Context, p *pass) error {
 	if err != nil {
 		return fmt.Errorf("release the deleted run: %w", err)
 	}
-	if err := r.finalize(ctx, p, controllerutil.RemoveFinalizer); err != nil {
-		return client.IgnoreNotFound(fmt.Errorf("remove finalizer: %w", err))
+	if err := r.finalize(ctx, p, controllerutil.RemoveFinalizer); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("remove finalizer: %w", err)
 	}
 	p.obj = nil
 	return errDone
@@ -76,11 +76,13 @@ func (r *Reconciler) settle(ctx context.Context, p *pass) error {
 	if err := r.options.Engine.Stop(ctx, p.run, v1alpha1.ReasonCancelled); err != nil {
 		return fmt.Errorf("stop steps of the finished run: %w", err)
 	}
+	seen, err := r.options.Engine.Observe(ctx, p.run)
+	if err != nil {
+		return fmt.Errorf("observe the finished run: %w", err)
+	}
+	p.obj.Status.Steps = report.Settled(p.obj.Status.Steps, p.run, seen)
 	if err := r.options.Engine.Release(ctx, p.run); err != nil {
-		if _, waits := run.AsWait(err); waits {
-			return err
-		}
-		return errors.Join(errors.New("release the finished run"), err)
+		return fmt.Errorf("release the finished run: %w", err)
 	}
 	p.obj.Status.WorkspacePVC = ""
 	return errDone

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -38,7 +39,7 @@ func (r *Reconciler) propose(ctx context.Context, p *pass) error {
 		}
 		var out proposal
 		if err := json.Unmarshal(seen.Outputs, &out); err != nil {
-			return fmt.Errorf("read outputs of step %s: %w", step.Name, err)
+			return run.Refuse(v1alpha1.ReasonOutputsInvalid, "step %s put out a pull request that cannot be read: %v", step.Name, err)
 		}
 		if out.Number == 0 || out.Repository == "" {
 			continue // nothing to change, so nothing was proposed
@@ -53,7 +54,11 @@ func (r *Reconciler) propose(ctx context.Context, p *pass) error {
 		if err == nil {
 			continue
 		}
-		if err := r.client.Create(ctx, pr, client.FieldOwner(v1alpha1.FieldOwner)); client.IgnoreAlreadyExists(err) != nil {
+		err = r.client.Create(ctx, pr, client.FieldOwner(v1alpha1.FieldOwner))
+		if apierrors.IsInvalid(err) {
+			return run.Refuse(v1alpha1.ReasonOutputsInvalid, "step %s put out a pull request that cannot be followed: %v", step.Name, err)
+		}
+		if client.IgnoreAlreadyExists(err) != nil {
 			return fmt.Errorf("create pull request %s: %w", pr.Name, err)
 		}
 	}

@@ -75,7 +75,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 	case waits:
 		p.wait(wait)
 	case err != nil && !errors.Is(err, errDone):
-		return ctrl.Result{}, err
+		return ctrl.Result{}, errors.Join(err, r.retry(ctx, p, err))
 	}
 	if p.obj == nil {
 		return p.result, nil
@@ -89,6 +89,17 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	return p.result, nil
+}
+
+// retry says what goes wrong, so that a run that comes no further tells why.
+// A run that ended keeps what it ended with.
+func (r *Reconciler) retry(ctx context.Context, p *pass, why error) error {
+	if p.stored.Status.CompletedAt != nil || apierrors.IsConflict(why) || ctx.Err() != nil {
+		return nil
+	}
+	p.obj = p.stored.DeepCopy()
+	p.conditions(append(report.Retrying(v1alpha1.ReasonProgressingWithRetry, why.Error()), p.verified()...))
+	return client.IgnoreNotFound(r.record.Write(ctx, p.stored, p.obj, nil))
 }
 
 // conflictDelay is how long the cache is given to see a write that came before

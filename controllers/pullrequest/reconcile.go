@@ -54,6 +54,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	result := ctrl.Result{RequeueAfter: r.options.Jitter(interval(pr))}
 	if err != nil {
 		refused(pr, err, now)
+		if wait, ok := run.AsWait(err); ok { // a forge that sets a time is not asked before
+			result.RequeueAfter = max(result.RequeueAfter, wait.Until.Sub(now))
+		}
 	} else {
 		result = told(pr, pull, now, result)
 	}
@@ -97,8 +100,11 @@ func (r *Reconciler) ask(ctx context.Context, pr *v1alpha1.PullRequest) (forge.P
 // refused says why the forge could not be read. Nothing is final: a person
 // mends the Secret or the forge comes back, and the next interval tells.
 func refused(pr *v1alpha1.PullRequest, err error, now time.Time) {
+	if pr.Status.State == string(forge.Merged) {
+		return // nothing changes that any more
+	}
 	message := fmt.Sprintf("pull request %d of %s could not be read: %v", pr.Spec.Number, pr.Spec.Repository, err)
-	wanted := report.Progressing(v1alpha1.ReasonForgeUnavailable, message)
+	wanted := report.Retrying(v1alpha1.ReasonForgeUnavailable, message)
 	if refusal, ok := run.AsRefusal(err); ok || errors.Is(err, forge.ErrNotFound) {
 		reason := run.Reason(v1alpha1.ReasonForgeUnavailable)
 		if ok {

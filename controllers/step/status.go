@@ -23,8 +23,11 @@ func (r *Reconciler) report(_ context.Context, p *pass) error {
 	return nil
 }
 
-// end writes down the action's result.
+// end writes down the action's result. One whose end nobody saw ends now.
 func (p *pass) end(seen run.Seen) {
+	if seen.Finished.IsZero() {
+		seen.Finished = p.now
+	}
 	p.fill(seen)
 	p.obj.Status.ObservedGeneration = p.obj.Generation
 	if seen.State == run.Succeeded {

@@ -89,9 +89,10 @@ func (Repositories) Check(_ context.Context, c *Case) run.Verdict {
 	return run.Pass()
 }
 
-// within says whether a repository is the prefix or lies below it.
+// within says whether a repository is the prefix or lies below it. What a
+// server or a client may read as another path is never within.
 func within(repository, prefix string) bool {
-	if strings.Contains(repository, "..") {
+	if strings.Contains(repository, "..") || strings.ContainsAny(repository, "%?#\\ \t\r\n") {
 		return false
 	}
 	repository, prefix = strings.TrimSuffix(repository, ".git"), strings.TrimSuffix(prefix, ".git")

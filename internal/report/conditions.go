@@ -68,7 +68,7 @@ func Cut(text string, limit int) string {
 }
 
 // Merge returns wanted as the whole list of conditions: the time of the last
-// transition is kept where the status did not change, conditions that are not
+// transition is kept where status and reason did not change, conditions that are not
 // wanted are gone, and the order is Flux's.
 func Merge(old, wanted []metav1.Condition, generation int64, now time.Time) []metav1.Condition {
 	out := make([]metav1.Condition, 0, len(wanted))

@@ -123,6 +123,31 @@ func (e Execution) steps() []v1alpha1.StepStatus {
 	return out
 }
 
+// Settled returns the steps of a run that ended. A run that is refused ends
+// while steps still run; those that status does not know to have ended are told
+// as they are seen now, and those that were not started never will be.
+func Settled(old []v1alpha1.StepStatus, r run.Run, seen run.Observation) []v1alpha1.StepStatus {
+	known := map[string]v1alpha1.StepStatus{}
+	for _, s := range old {
+		known[s.Name] = s
+	}
+	out := make([]v1alpha1.StepStatus, 0, len(r.Steps))
+	for _, step := range r.Steps {
+		s, has := known[step.Name]
+		ended := has && (s.Phase == v1alpha1.StepSkipped || run.State(s.Phase).Ended())
+		switch now := seen.Steps[step.Name]; {
+		case ended:
+		case now.State == run.Absent:
+			s = v1alpha1.StepStatus{Name: step.Name, Phase: v1alpha1.StepSkipped, Reason: v1alpha1.ReasonDependencyFailed, Message: "the run ended before this step started"}
+		default:
+			s = stepOf(step.Name, now)
+			s.Message = Cut(s.Message, maxStepMessage)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
 func stepOf(name string, seen run.Seen) v1alpha1.StepStatus {
 	s := v1alpha1.StepStatus{Name: name, Phase: v1alpha1.StepPhase(seen.State), Reason: string(seen.Reason), Message: seen.Message, Ref: seen.Ref}
 	if !seen.Started.IsZero() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,10 @@ import (
 	"github.com/kubernaut/kubernaut/internal/names"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
+
+// leftoverRetry is when an object that the garbage collector is about to take
+// is looked at again: it needs a second or two.
+const leftoverRetry = 2 * time.Second
 
 // Steps carries out single ActionExecutions as Jobs.
 type Steps struct {
@@ -30,15 +35,18 @@ func NewSteps(c client.Client, live client.Reader) *Steps { return &Steps{client
 // Observe reads the Job and pods of an ActionExecution and writes nothing.
 // Without a Job of ours the step is Absent.
 func (s *Steps) Observe(ctx context.Context, ae *v1alpha1.ActionExecution) (run.Seen, error) {
-	job := &batchv1.Job{}
-	if err := s.client.Get(ctx, client.ObjectKeyFromObject(ae), job); err != nil {
-		return run.Seen{}, client.IgnoreNotFound(err)
+	job, err := s.job(ctx, ae)
+	if err != nil {
+		return run.Seen{}, err
+	}
+	if job == nil {
+		return vanished(ae), nil
 	}
 	if !metav1.IsControlledBy(job, ae) {
 		return run.Seen{}, foreign("Job", job, ae)
 	}
 	var list corev1.PodList
-	err := s.client.List(ctx, &list, client.InNamespace(ae.Namespace),
+	err = s.client.List(ctx, &list, client.InNamespace(ae.Namespace),
 		client.MatchingLabels{v1alpha1.LabelActionExecution: names.Label(ae.Name)})
 	if err != nil {
 		return run.Seen{}, fmt.Errorf("list pods of Job %s: %w", job.Name, err)
@@ -51,6 +59,35 @@ func (s *Steps) Observe(ctx context.Context, ae *v1alpha1.ActionExecution) (run.
 	}
 	declared := strings.FieldsFunc(job.Annotations[declaredOutputs], func(r rune) bool { return r == ',' })
 	return Outputs(Judge(job, pods), pods, declared), nil
+}
+
+// job reads the Job from the cache; nil if there is none. Where the cache may
+// only be late and that matters, it asks the API server: for a Job that was
+// created before, and for one that must not be left running.
+func (s *Steps) job(ctx context.Context, ae *v1alpha1.ActionExecution) (*batchv1.Job, error) {
+	job := &batchv1.Job{}
+	err := s.client.Get(ctx, client.ObjectKeyFromObject(ae), job)
+	if apierrors.IsNotFound(err) && (ae.Status.JobName != "" || ae.Spec.Cancel) {
+		err = s.live.Get(ctx, client.ObjectKeyFromObject(ae), job)
+	}
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read Job %s: %w", ae.Name, err)
+	}
+	return job, nil
+}
+
+// vanished is a step without a Job: Absent if there never was one, and failed
+// if somebody removed it, since what it did is not known and must not be done
+// again unasked.
+func vanished(ae *v1alpha1.ActionExecution) run.Seen {
+	if ae.Status.JobName == "" {
+		return run.Seen{}
+	}
+	return run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: ae.Status.PodName, Node: ae.Status.NodeName,
+		Message: "the Job was deleted before its result was read: look at what the action changed, then create another run"}
 }
 
 // DryRun asks the API server whether it would accept the Job.
@@ -106,6 +143,9 @@ func create(ctx context.Context, c client.Client, live client.Reader, o client.O
 	if err == nil {
 		return nil
 	}
+	if apierrors.IsInvalid(err) {
+		return run.Refuse(v1alpha1.ReasonInvalid, "the API server does not accept %s %s/%s: %v", kind, o.GetNamespace(), o.GetName(), err)
+	}
 	if !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
 	}
@@ -119,7 +159,13 @@ func create(ctx context.Context, c client.Client, live client.Reader, o client.O
 	return nil
 }
 
+// foreign refuses an object of somebody else. One that an earlier owner of the
+// same name left behind is on its way out and only waited for.
 func foreign(kind string, found, owner metav1.Object) error {
+	if ref := metav1.GetControllerOf(found); ref != nil && ref.Name == owner.GetName() && ref.APIVersion == v1alpha1.GroupVersion().String() {
+		return run.WaitFor(v1alpha1.ReasonForeignObject, time.Now().Add(leftoverRetry),
+			"waits for %s %s/%s to be deleted, which an earlier %s of the same name left", kind, found.GetNamespace(), found.GetName(), ref.Kind)
+	}
 	return run.Refuse(v1alpha1.ReasonForeignObject,
 		"%s %s/%s exists and does not belong to %s: it is left alone; remove it or create a run of another name",
 		kind, found.GetNamespace(), found.GetName(), owner.GetName())
@@ -128,15 +174,15 @@ func foreign(kind string, found, owner metav1.Object) error {
 // Stop deletes the Job of an ActionExecution; its pod is told to end and has
 // its grace period. A Job that is not ours is left alone.
 func (s *Steps) Stop(ctx context.Context, ae *v1alpha1.ActionExecution) error {
-	job := &batchv1.Job{}
-	if err := s.client.Get(ctx, client.ObjectKeyFromObject(ae), job); err != nil {
-		return client.IgnoreNotFound(err)
+	job, err := s.job(ctx, ae)
+	if err != nil || job == nil {
+		return err
 	}
 	if !metav1.IsControlledBy(job, ae) || !job.DeletionTimestamp.IsZero() {
 		return nil
 	}
 	uid := job.UID
-	err := s.client.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationForeground), client.Preconditions{UID: &uid})
+	err = s.client.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationForeground), client.Preconditions{UID: &uid})
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("delete Job %s: %w", job.Name, err)
 	}
