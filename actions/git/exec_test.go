@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,79 +25,77 @@ func binaries(t *testing.T) (action, launch string) {
 	return filepath.Join(dir, "action"), filepath.Join(dir, "launch")
 }
 
-// TestRealBinaryInBothInputModes runs the whole chain as the pods do, once with
-// the inputs in a variable and once fed to stdin by the launcher.
-func TestRealBinaryInBothInputModes(t *testing.T) {
+// TestRealBinary uses the programs as the pods do, once with the inputs in a
+// variable and once fed to stdin by the launcher.
+func TestRealBinary(t *testing.T) {
 	action, launch := binaries(t)
 	for mode, command := range map[string][]string{"env": {action}, "stdin": {launch, "--", action}} {
-		t.Run(mode, func(t *testing.T) {
-			s := newSite(t)
-			p := s.run("u1")
-			var said bytes.Buffer
-			run := func(name string, inputs map[string]any) (int, map[string]any) {
-				return p.execute(append(command, name), inputs, &said)
-			}
-			set := map[string]any{"spec.template.spec.containers[name=app].resources.limits.memory": "512Mi"}
-			var out map[string]any
-			for _, step := range []struct {
-				name   string
-				inputs map[string]any
-			}{
-				{"git-clone", map[string]any{"repository": s.repository.URL}},
-				{"yaml-patch", map[string]any{"file": "web.yaml", "set": set}},
-				{"git-commit", map[string]any{"message": "fix: $(raise) $$memory\n\n\"quoted\""}},
-				{"git-push-pr", p.proposal()},
-			} {
-				var code int
-				if code, out = run(step.name, step.inputs); code != 0 {
-					t.Fatalf("%s: exit %d\n%s", step.name, code, said.String())
-				}
-			}
-			branch, _ := out["branch"].(string)
-			if out["prNumber"] != 1.0 || s.repository.File(branch, "web.yaml") != strings.Replace(manifest, "256Mi", "512Mi", 1) {
-				t.Errorf("%v", out)
-			}
-			if text := s.repository.Git("log", "-1", "--format=%B", branch); !strings.HasPrefix(text, "fix: $(raise) $$memory\n\n\"quoted\"") {
-				t.Errorf("message %q", text)
-			}
-			code, out := run("git-clone", map[string]any{"repository": s.repository.URL, "bogus": 1})
-			if failed, _ := out["error"].(map[string]any); code != 65 || failed["reason"] != "InvalidParameters" {
-				t.Errorf("exit %d, %v", code, out)
-			}
-			if strings.Contains(said.String(), "c4nary") {
-				t.Errorf("the token left a program:\n%s", said.String())
-			}
-		})
+		t.Run(mode+"/chain", func(t *testing.T) { wholeChain(t, command) })
+		t.Run(mode+"/signal", func(t *testing.T) { endBySignal(t, command) })
 	}
 }
 
-// TestSignalEndsTheBinary asks the program to end while it waits for a server.
-func TestSignalEndsTheBinary(t *testing.T) {
-	action, launch := binaries(t)
-	for mode, command := range map[string][]string{"env": {action}, "stdin": {launch, "--", action}} {
-		t.Run(mode, func(t *testing.T) {
-			outputs := filepath.Join(t.TempDir(), "outputs")
-			asked := make(chan struct{}, 16)
-			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				asked <- struct{}{}
-				<-r.Context().Done()
-			}))
-			defer server.Close()
-			cmd := exec.Command(command[0], append(command[1:], "git-clone")...)
-			cmd.Env = []string{"ACTION_INPUTS={\"repository\":\"" + server.URL + "/a/b\"}", "ACTION_OUTPUTS_PATH=" + outputs, "KUBERNAUT_WORKSPACE=" + t.TempDir()}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			<-asked
-			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
-			err := cmd.Wait()
-			text, readErr := os.ReadFile(outputs)
-			if cmd.ProcessState.ExitCode() != 75 || readErr != nil || !strings.Contains(string(text), "Cancelled") {
-				t.Errorf("%v, outputs %s", err, text)
-			}
-		})
+func wholeChain(t *testing.T, command []string) {
+	s := newSite(t)
+	p := s.run("u1")
+	var said bytes.Buffer
+	run := func(name string, inputs map[string]any) (int, map[string]any) {
+		return p.execute(append(slices.Clone(command), name), inputs, &said)
+	}
+	set := map[string]any{"spec.template.spec.containers[name=app].resources.limits.memory": "512Mi"}
+	var out map[string]any
+	for _, step := range []struct {
+		name   string
+		inputs map[string]any
+	}{
+		{"git-clone", map[string]any{"repository": s.repository.URL}},
+		{"yaml-patch", map[string]any{"file": "web.yaml", "set": set}},
+		{"git-commit", map[string]any{"message": "fix: $(raise) $$memory\n\n\"quoted\""}},
+		{"git-push-pr", p.proposal()},
+	} {
+		var code int
+		if code, out = run(step.name, step.inputs); code != 0 {
+			t.Fatalf("%s: exit %d\n%s", step.name, code, said.String())
+		}
+	}
+	branch, _ := out["branch"].(string)
+	if out["prNumber"] != 1.0 || s.repository.File(branch, "web.yaml") != strings.Replace(manifest, "256Mi", "512Mi", 1) {
+		t.Errorf("%v", out)
+	}
+	if text := s.repository.Git("log", "-1", "--format=%B", branch); !strings.HasPrefix(text, "fix: $(raise) $$memory\n\n\"quoted\"") {
+		t.Errorf("message %q", text)
+	}
+	code, out := run("git-clone", map[string]any{"repository": s.repository.URL, "bogus": 1})
+	if failed, _ := out["error"].(map[string]any); code != 65 || failed["reason"] != "InvalidParameters" {
+		t.Errorf("exit %d, %v", code, out)
+	}
+	if strings.Contains(said.String(), "c4nary") {
+		t.Errorf("the token left a program:\n%s", said.String())
+	}
+}
+
+// endBySignal asks the program to end while it waits for a server.
+func endBySignal(t *testing.T, command []string) {
+	outputs := filepath.Join(t.TempDir(), "outputs")
+	asked := make(chan struct{}, 16)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	cmd := exec.Command(command[0], append(slices.Clone(command[1:]), "git-clone")...)
+	cmd.Env = []string{"ACTION_INPUTS={\"repository\":\"" + server.URL + "/a/b\"}", "ACTION_OUTPUTS_PATH=" + outputs, "KUBERNAUT_WORKSPACE=" + t.TempDir()}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	text, readErr := os.ReadFile(outputs)
+	if cmd.ProcessState.ExitCode() != 75 || readErr != nil || !strings.Contains(string(text), "Cancelled") {
+		t.Errorf("%v, outputs %s", err, text)
 	}
 }
 
