@@ -23,7 +23,6 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
-// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update
 
 func main() {
 	o, err := parse(os.Args[1:])

@@ -53,7 +53,6 @@ type Options struct {
 // +kubebuilder:rbac:groups=kubernaut.ai,resources=catalogs/finalizers,verbs=update
 // +kubebuilder:rbac:groups=kubernaut.ai,resources=actions;workflows,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=impersonate
 // +kubebuilder:rbac:groups=source.toolkit.fluxcd.io,resources=gitrepositories;ocirepositories;externalartifacts,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
