@@ -2,10 +2,12 @@ package images
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,27 +51,10 @@ func TestImagesOutliveTheRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	first.Close()
-	// A crash in the middle of a line must not lose the lines before it.
-	file, err := os.OpenFile(filepath.Join(dir, "manifests.jsonl"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := file.WriteString(`{"method":"PUT","path":"/v2/c/mani`); err != nil {
-		t.Fatal(err)
-	}
-	if err := file.Close(); err != nil {
-		t.Fatal(err)
-	}
+	cutOff(t, filepath.Join(dir, "manifests.jsonl"))
 	for range 2 { // the second proves that the first left the file whole
 		server := serve(t, dir)
-		image, err := remote.Image(reference(t, server, "/a:v1"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		config, err := image.ConfigFile()
-		if err != nil || len(config.Config.Entrypoint) != 1 || config.Config.Entrypoint[0] != "/program" {
-			t.Errorf("the image's configuration: %+v, %v", config, err)
-		}
+		starts(t, reference(t, server, "/a:v1"), "/program")
 		if _, err := remote.Head(reference(t, server, "/a:v2")); err == nil {
 			t.Error("what was deleted is back")
 		}
@@ -77,6 +62,33 @@ func TestImagesOutliveTheRegistry(t *testing.T) {
 			t.Error(err)
 		}
 		server.Close()
+	}
+}
+
+// cutOff ends a file in the middle of a line, as a crash may, which must not
+// lose the lines before it.
+func cutOff(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteString(`{"method":"PUT","path":"/v2/c/mani`)
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// starts wants an image that starts a program.
+func starts(t *testing.T, ref name.Reference, program string) {
+	t.Helper()
+	image, err := remote.Image(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil || !slices.Equal(config.Config.Entrypoint, []string{program}) {
+		t.Errorf("the image's configuration: %+v, %v", config, err)
 	}
 }
 
