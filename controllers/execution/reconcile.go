@@ -75,7 +75,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 	case waits:
 		p.wait(wait)
 	case err != nil && !errors.Is(err, errDone):
-		return ctrl.Result{}, errors.Join(err, r.retry(ctx, p, err))
+		return r.retry(ctx, p, err)
 	}
 	if p.obj == nil {
 		return p.result, nil
@@ -93,13 +93,16 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 
 // retry says what goes wrong, so that a run that comes no further tells why.
 // A run that ended keeps what it ended with.
-func (r *Reconciler) retry(ctx context.Context, p *pass, why error) error {
-	if p.stored.Status.CompletedAt != nil || apierrors.IsConflict(why) || ctx.Err() != nil {
-		return nil
+func (r *Reconciler) retry(ctx context.Context, p *pass, why error) (ctrl.Result, error) {
+	if apierrors.IsConflict(why) {
+		return ctrl.Result{RequeueAfter: conflictDelay}, nil
+	}
+	if p.stored.Status.CompletedAt != nil || ctx.Err() != nil {
+		return ctrl.Result{}, why
 	}
 	p.obj = p.stored.DeepCopy()
 	p.conditions(append(report.Retrying(v1alpha1.ReasonProgressingWithRetry, why.Error()), p.verified()...))
-	return client.IgnoreNotFound(r.record.Write(ctx, p.stored, p.obj, nil))
+	return ctrl.Result{}, errors.Join(why, client.IgnoreNotFound(r.record.Write(ctx, p.stored, p.obj, nil)))
 }
 
 // conflictDelay is how long the cache is given to see a write that came before

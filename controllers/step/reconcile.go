@@ -72,7 +72,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 	case waits:
 		p.wait(wait)
 	case err != nil && !errors.Is(err, errDone):
-		return ctrl.Result{}, errors.Join(err, r.retry(ctx, p, err))
+		return r.retry(ctx, p, err)
 	}
 	what := report.Events(p.stored.Status.Conditions, p.obj.Status.Conditions)
 	if err := r.record.Write(ctx, p.stored, p.obj, what); err != nil {
@@ -85,11 +85,14 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 }
 
 // retry says what goes wrong, so that a step that comes no further tells why.
-func (r *Reconciler) retry(ctx context.Context, p *pass, why error) error {
-	if apierrors.IsConflict(why) || ctx.Err() != nil {
-		return nil
+func (r *Reconciler) retry(ctx context.Context, p *pass, why error) (ctrl.Result, error) {
+	if apierrors.IsConflict(why) {
+		return ctrl.Result{RequeueAfter: conflictDelay}, nil
+	}
+	if ctx.Err() != nil {
+		return ctrl.Result{}, why
 	}
 	p.obj = p.stored.DeepCopy()
 	p.conditions(report.Retrying(v1alpha1.ReasonProgressingWithRetry, why.Error()))
-	return client.IgnoreNotFound(r.record.Write(ctx, p.stored, p.obj, nil))
+	return ctrl.Result{}, errors.Join(why, client.IgnoreNotFound(r.record.Write(ctx, p.stored, p.obj, nil)))
 }

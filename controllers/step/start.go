@@ -65,6 +65,9 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
+	if err := r.keep(ctx, p); err != nil {
+		return err
+	}
 	needs := gate.Needs(c.Contracts[0])
 	if err := r.options.Jobs.DryRun(ctx, p.obj, needs); err != nil {
 		return err
@@ -102,6 +105,18 @@ func (r *Reconciler) walk(ctx context.Context, p *pass) (*gate.Case, error) {
 		p.verified(metav1.ConditionFalse, v.Reason, v.Message)
 	}
 	return nil, &run.Refusal{Reason: v.Reason, Message: v.Message}
+}
+
+// keep writes down what was verified before anything is created, so that a
+// crash after it does not lose who signed what runs.
+func (r *Reconciler) keep(ctx context.Context, p *pass) error {
+	p.obj.Status.Phase = v1alpha1.StepPending
+	p.conditions(report.Progressing(v1alpha1.ReasonProgressing, "the image is verified; its Job is created next"))
+	if err := r.record.Write(ctx, p.stored, p.obj, nil); err != nil {
+		return err
+	}
+	p.stored = p.obj.DeepCopy()
+	return nil
 }
 
 func stepOf(ae *v1alpha1.ActionExecution) run.Step {
