@@ -3,13 +3,13 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -48,17 +48,15 @@ func (r *Reconciler) apply(ctx context.Context, p *pass) error {
 // alone takes over fields that it names and leaves those that were added.
 func (p *pass) restore(ctx context.Context, o manifests.Object) error {
 	live := p.world.find(o.Kind, o.Name)
-	if live == nil || !edited(live) {
+	if live == nil || !edited(live) && !restored(live) {
 		return nil
 	}
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	patch, err := json.Marshal([]map[string]any{{"op": "replace", "path": "/spec", "value": o.Manifest.Object["spec"]}})
 	if err != nil {
-		return fmt.Errorf("encode live object: %w", err)
+		return fmt.Errorf("encode spec: %w", err)
 	}
-	u := &unstructured.Unstructured{Object: fields}
-	u.SetGroupVersionKind(o.Manifest.GroupVersionKind())
-	u.Object["spec"] = o.Manifest.DeepCopy().Object["spec"]
-	return client.IgnoreNotFound(p.writer.Update(ctx, u, client.FieldOwner(v1alpha1.FieldOwner)))
+	err = p.writer.Patch(ctx, live, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(v1alpha1.FieldOwner))
+	return client.IgnoreNotFound(err)
 }
 
 // applyError marks what went wrong while objects were written.

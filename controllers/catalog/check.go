@@ -1,9 +1,11 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,6 +23,9 @@ func (p *pass) refuse(findings []v1alpha1.Finding) error {
 	if len(findings) == 0 {
 		return nil
 	}
+	slices.SortStableFunc(findings, func(a, b v1alpha1.Finding) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
 	p.findings = findings
 	f := findings[0]
 	where := f.File
@@ -138,7 +143,10 @@ func explain(o manifests.Object, err error) []v1alpha1.Finding {
 	case apierrors.IsInvalid(err) && status.Status().Details != nil && len(status.Status().Details.Causes) > 0:
 		var findings []v1alpha1.Finding
 		for _, cause := range status.Status().Details.Causes {
-			findings = append(findings, o.Finding(cause.Field, v1alpha1.ReasonValidationFailed, cause.Message))
+			// The server says that it left out rules, of no field.
+			if cause.Field != "<nil>" {
+				findings = append(findings, o.Finding(cause.Field, v1alpha1.ReasonValidationFailed, cause.Message))
+			}
 		}
 		return findings
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):

@@ -113,7 +113,7 @@ func TestDrift(t *testing.T) {
 		if err := s.client.Update(context.Background(), &w, client.FieldOwner("somebody")); err != nil {
 			t.Fatal(err)
 		}
-		s.pass("try Action/git-clone", "try Workflow/fix", "apply Action/git-clone", "update Unstructured/fix", "apply Workflow/fix")
+		s.pass("try Action/git-clone", "try Workflow/fix", "apply Action/git-clone", "patch Workflow/fix", "apply Workflow/fix")
 		if !s.exists(&w, "fix") || w.Spec.Steps[0].Action != "git-clone" || w.Spec.Description != "" {
 			t.Errorf("workflow %+v", w.Spec)
 		}

@@ -33,7 +33,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 	if errors.Is(err, errDone) {
 		return ctrl.Result{}, nil
 	}
-	if apierrors.IsConflict(err) && !isStage(err) {
+	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil
 	}
 	if !p.obj.DeletionTimestamp.IsZero() {
@@ -68,10 +68,6 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	return ctrl.Result{RequeueAfter: r.opts.Jitter(max(next, time.Second))}, nil
-}
-
-func isStage(err error) bool {
-	return reasonFor(err) != v1alpha1.ReasonProgressingWithRetry
 }
 
 func (p *pass) succeed() {

@@ -80,17 +80,25 @@ func (p *pass) intact() bool {
 	return true
 }
 
-// edited says whether a field of the spec was set by anything but our apply.
+// edited says whether somebody else set a field of the spec.
 func edited(o client.Object) bool {
+	return setBy(o, func(m metav1.ManagedFieldsEntry) bool { return m.Manager != v1alpha1.FieldOwner })
+}
+
+// restored says whether we once put back the spec of an object that was
+// edited. An apply that leaves out a field does not remove it then.
+func restored(o client.Object) bool {
+	return setBy(o, func(m metav1.ManagedFieldsEntry) bool {
+		return m.Manager == v1alpha1.FieldOwner && m.Operation != metav1.ManagedFieldsOperationApply
+	})
+}
+
+// setBy says whether a field of the spec was set by such a manager.
+func setBy(o client.Object, such func(metav1.ManagedFieldsEntry) bool) bool {
 	for _, m := range o.GetManagedFields() {
-		applied := m.Manager == v1alpha1.FieldOwner && m.Operation == metav1.ManagedFieldsOperationApply
-		if !applied && m.Subresource == "" && touches(m, `"f:spec"`) {
+		if m.Subresource == "" && m.FieldsV1 != nil && strings.Contains(string(m.FieldsV1.Raw), `"f:spec"`) && such(m) {
 			return true
 		}
 	}
 	return false
-}
-
-func touches(m metav1.ManagedFieldsEntry, field string) bool {
-	return m.FieldsV1 != nil && strings.Contains(string(m.FieldsV1.Raw), field)
 }
