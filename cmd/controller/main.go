@@ -23,7 +23,6 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
-
 func main() {
 	o, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {

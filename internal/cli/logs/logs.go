@@ -1,0 +1,89 @@
+// Package logs is the verb that shows what the steps of a run wrote.
+package logs
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/cli/env"
+	"github.com/kubernaut/kubernaut/internal/names"
+)
+
+// Command is the verb.
+func Command(e *env.Env) *cobra.Command {
+	var follow bool
+	c := &cobra.Command{
+		Use: "logs EXECUTION [STEP]", Short: "Show what the steps of a run wrote, each line with its step",
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return run(cmd.Context(), e, args, follow)
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the pods that exist now have ended")
+	return c
+}
+
+func run(ctx context.Context, e *env.Env, args []string, follow bool) error {
+	c, err := e.Cluster()
+	if err != nil {
+		return err
+	}
+	ns, err := e.Namespace()
+	if err != nil {
+		return err
+	}
+	if err := c.Get(ctx, client.ObjectKey{Namespace: ns, Name: args[0]}, &v1alpha1.WorkflowExecution{}); err != nil {
+		return fmt.Errorf("get execution: %w", err)
+	}
+	labels := client.MatchingLabels{v1alpha1.LabelExecution: names.Label(args[0])}
+	if len(args) == 2 {
+		labels[v1alpha1.LabelStep] = args[1]
+	}
+	var pods corev1.PodList
+	if err := c.List(ctx, &pods, client.InNamespace(ns), labels); err != nil {
+		return fmt.Errorf("list pods: %w", err)
+	}
+	if len(pods.Items) == 0 {
+		e.Say("no pod of execution %s exists: 'tree %s' tells where it stands", args[0], args[0])
+		return nil
+	}
+	config, err := e.Config()
+	if err != nil {
+		return err
+	}
+	set, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(pods.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	for _, pod := range pods.Items {
+		stream, err := set.CoreV1().Pods(ns).GetLogs(pod.Name, &corev1.PodLogOptions{Follow: follow}).Stream(ctx)
+		if err != nil {
+			return fmt.Errorf("read log of pod %s: %w", pod.Name, err)
+		}
+		if err := prefix(e.Out, stream, pod.Labels[v1alpha1.LabelStep]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prefix copies lines with the name of their step before them.
+func prefix(w io.Writer, stream io.ReadCloser, step string) error {
+	defer stream.Close()
+	lines := bufio.NewScanner(stream)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		fmt.Fprintf(w, "%s │ %s\n", step, lines.Text())
+	}
+	return lines.Err()
+}

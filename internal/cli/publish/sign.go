@@ -1,0 +1,96 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubernaut/kubernaut/internal/cli/env"
+	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/verify"
+	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
+	"github.com/kubernaut/kubernaut/internal/verify/policy"
+)
+
+// passwordVariable is the one that cosign reads too.
+const passwordVariable = "COSIGN_PASSWORD"
+
+func signing(e *env.Env) *cobra.Command {
+	var key, format string
+	c := &cobra.Command{
+		Use: "sign IMAGE@DIGEST…", Short: "Sign pushed images by their digests",
+		Long: "Sign stores a signature beside each image, as cosign does. The key's passphrase is read from " + passwordVariable + ".",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return sign(cmd.Context(), e, key, format, args) },
+	}
+	c.Flags().StringVar(&key, "key", "", "file of the private key, as 'actions keys' or cosign writes it")
+	c.Flags().StringVar(&format, "format", string(policy.Bundle), "bundle (cosign 3) or legacy (cosign 2)")
+	return c
+}
+
+func sign(ctx context.Context, e *env.Env, key, format string, refs []string) error {
+	if key == "" {
+		return errors.New("name the private key with --key")
+	}
+	if format != string(policy.Bundle) && format != string(policy.Legacy) {
+		return fmt.Errorf("format %q is not known: want bundle or legacy", format)
+	}
+	private, err := os.ReadFile(key)
+	if err != nil {
+		return err
+	}
+	signer, err := verifyimage.LoadSigner(private, []byte(e.Getenv(passwordVariable)))
+	if err != nil {
+		return fmt.Errorf("read key %s with the passphrase in %s: %w", key, passwordVariable, err)
+	}
+	door := image.New(image.Options{Keychain: image.DockerConfig()})
+	for _, ref := range refs {
+		if !strings.Contains(ref, "@sha256:") {
+			return fmt.Errorf("%s is no digest: a tag can move, so sign what 'actions push' printed", ref)
+		}
+		img, err := door.Resolve(ctx, ref, verify.Subject{})
+		if err != nil {
+			return err
+		}
+		if err := verifyimage.Sign(ctx, door, img, signer, policy.Format(format)); err != nil {
+			return err
+		}
+		e.Say("✔ signed %s by key %s", img, signer.Fingerprint())
+	}
+	return nil
+}
+
+func keys(e *env.Env) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "keys", Short: "Make a key pair to sign with", Args: cobra.NoArgs,
+		Long: "Keys writes NAME.key, protected by the passphrase in " + passwordVariable + ", and NAME.pub, which goes into a ClusterImagePolicy.",
+		RunE: func(*cobra.Command, []string) error {
+			private, public, err := verifyimage.GenerateKeyPair([]byte(e.Getenv(passwordVariable)))
+			if err != nil {
+				return err
+			}
+			file, err := os.OpenFile(output+".key", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if err != nil {
+				return fmt.Errorf("write the private key, which never replaces another: %w", err)
+			}
+			if _, err := file.Write(private); err != nil {
+				return err
+			}
+			if err := file.Close(); err != nil {
+				return err
+			}
+			if err := os.WriteFile(output+".pub", public, 0o644); err != nil {
+				return err
+			}
+			e.Say("✔ wrote %s.key and %s.pub", output, output)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&output, "output", "kubernaut", "name of the two files without their endings")
+	return c
+}

@@ -1,0 +1,79 @@
+package request
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/catalog"
+	"github.com/kubernaut/kubernaut/internal/cli/env"
+)
+
+type decision struct {
+	refuse  bool
+	hold    time.Duration
+	comment string
+}
+
+// Approve is the verb by which a person decides about a run that waits for one.
+func Approve(e *env.Env) *cobra.Command {
+	d := &decision{}
+	c := &cobra.Command{
+		Use: "approve EXECUTION", Short: "Approve or refuse a run that has more steps than may run unasked",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return d.run(cmd.Context(), e, args[0]) },
+	}
+	c.Flags().BoolVar(&d.refuse, "refuse", false, "refuse the run instead")
+	c.Flags().DurationVar(&d.hold, "for", time.Hour, "how long the decision holds")
+	c.Flags().StringVar(&d.comment, "comment", "", "why, for the auditor")
+	return c
+}
+
+func (d *decision) run(ctx context.Context, e *env.Env, name string) error {
+	_, c, ns, err := find(e, "execution")
+	if err != nil {
+		return err
+	}
+	we := &v1alpha1.WorkflowExecution{}
+	if err := c.Get(ctx, client.ObjectKey{Namespace: ns, Name: name}, we); err != nil {
+		return fmt.Errorf("get execution: %w", err)
+	}
+	hash, err := contentHash(ctx, c, we)
+	if err != nil {
+		return err
+	}
+	me := &authenticationv1.SelfSubjectReview{}
+	if err := c.Create(ctx, me); err != nil {
+		return fmt.Errorf("ask the cluster who you are: %w", err)
+	}
+	a := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: name + "-"}, Spec: v1alpha1.ApprovalSpec{
+		Execution: v1alpha1.ExecutionReference{Name: name, UID: string(we.UID)}, ContentHash: hash, Decision: "Approve",
+		Approver: me.Status.UserInfo.Username, Until: metav1.NewTime(time.Now().Add(d.hold)), Comment: d.comment,
+	}}
+	if d.refuse {
+		a.Spec.Decision = "Refuse"
+	}
+	if err := c.Create(ctx, a); err != nil {
+		return fmt.Errorf("create the approval: %w", err)
+	}
+	e.Say("✔ %s: %s of execution %s by %s until %s", a.Name, a.Spec.Decision, name, a.Spec.Approver, a.Spec.Until.Format(time.RFC3339))
+	return nil
+}
+
+// contentHash is the hash of the steps that the run would have now.
+func contentHash(ctx context.Context, c client.Client, we *v1alpha1.WorkflowExecution) (string, error) {
+	if we.Spec.WorkflowRef == nil {
+		return catalog.Hash(v1alpha1.Workflow{Spec: v1alpha1.WorkflowSpec{Steps: we.Spec.Steps}}), nil
+	}
+	w := &v1alpha1.Workflow{}
+	if err := c.Get(ctx, client.ObjectKey{Namespace: we.Namespace, Name: we.Spec.WorkflowRef.Name}, w); err != nil {
+		return "", fmt.Errorf("get workflow: %w", err)
+	}
+	return w.Status.ContentHash, nil
+}

@@ -1,0 +1,151 @@
+// Package request holds the verbs that ask a controller for something by
+// changing an object: reconcile, suspend, resume, cancel, approve.
+package request
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/fluxcd/pkg/apis/meta"
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/internal/cli/env"
+	"github.com/kubernaut/kubernaut/internal/cli/kinds"
+)
+
+// Reconcile is the verb that has an object looked at now.
+func Reconcile(e *env.Env) *cobra.Command {
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use: "reconcile KIND NAME", Short: "Have an object looked at now, and wait until it was",
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			return reconcile(ctx, e, args[0], args[1])
+		},
+	}
+	c.Flags().DurationVar(&timeout, "timeout", 2*time.Minute, "give up after this long")
+	return c
+}
+
+func reconcile(ctx context.Context, e *env.Env, word, name string) error {
+	k, c, ns, err := find(e, word)
+	if err != nil {
+		return err
+	}
+	w, err := c.Watch(ctx, k.List(), client.InNamespace(ns), client.MatchingFields{"metadata.name": name})
+	if err != nil {
+		return fmt.Errorf("watch %s %s: %w", word, name, err)
+	}
+	defer w.Stop()
+	token := time.Now().Format(time.RFC3339Nano)
+	if err := patch(ctx, c, k, ns, name, map[string]any{"metadata": map[string]any{"annotations": map[string]any{meta.ReconcileRequestAnnotation: token}}}); err != nil {
+		return err
+	}
+	e.Say("► asked to reconcile %s %s", k.Name, name)
+	for event := range w.ResultChan() {
+		o, ok := event.Object.(client.Object)
+		if !ok || o.GetName() != name || handled(o) != token {
+			continue
+		}
+		status, message := kinds.Ready(o)
+		if status != "True" {
+			return fmt.Errorf("%s %s was reconciled and is not ready: %s", k.Name, name, message)
+		}
+		e.Say("✔ %s %s is ready: %s", k.Name, name, message)
+		return nil
+	}
+	return fmt.Errorf("%s %s was not reconciled in time: is the controller running? 'check' tells", k.Name, name)
+}
+
+// handled is the last request that the object's controller has seen.
+func handled(o client.Object) string {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+	if err != nil {
+		return ""
+	}
+	token, _, _ := unstructured.NestedString(fields, "status", "lastHandledReconcileAt")
+	return token
+}
+
+// Suspend is the verb that stops new work on an object.
+func Suspend(e *env.Env) *cobra.Command {
+	return set(e, "suspend KIND NAME", "Stop new work on a catalog, execution or pull request", "suspended", map[string]any{"spec": map[string]any{"suspend": true}})
+}
+
+// Resume is the verb that takes work up again.
+func Resume(e *env.Env) *cobra.Command {
+	return set(e, "resume KIND NAME", "Take up work on a suspended object again", "resumed", map[string]any{"spec": map[string]any{"suspend": false}})
+}
+
+func set(e *env.Env, use, short, done string, change map[string]any) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			k, c, ns, err := find(e, args[0])
+			if err != nil {
+				return err
+			}
+			if k.Name != "Catalog" && k.Name != "WorkflowExecution" && k.Name != "PullRequest" {
+				return fmt.Errorf("a %s cannot be %s: catalogs, executions and pull requests can", k.Name, done)
+			}
+			if err := patch(cmd.Context(), c, k, ns, args[1], change); err != nil {
+				return err
+			}
+			e.Say("✔ %s %s %s", k.Name, args[1], done)
+			return nil
+		},
+	}
+}
+
+// Cancel is the verb that ends a run.
+func Cancel(e *env.Env) *cobra.Command {
+	return &cobra.Command{
+		Use: "cancel EXECUTION", Short: "Stop the running steps of a run and end it", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			k, c, ns, err := find(e, "execution")
+			if err != nil {
+				return err
+			}
+			if err := patch(cmd.Context(), c, k, ns, args[0], map[string]any{"spec": map[string]any{"cancel": true}}); err != nil {
+				return err
+			}
+			e.Say("✔ execution %s is told to end: 'tree %s --watch' shows it", args[0], args[0])
+			return nil
+		},
+	}
+}
+
+func find(e *env.Env, word string) (kinds.Kind, client.WithWatch, string, error) {
+	k, err := kinds.Find(word)
+	if err != nil {
+		return k, nil, "", err
+	}
+	c, err := e.Cluster()
+	if err != nil {
+		return k, nil, "", err
+	}
+	ns, err := e.Namespace()
+	return k, c, ns, err
+}
+
+func patch(ctx context.Context, c client.Client, k kinds.Kind, ns, name string, change map[string]any) error {
+	data, err := json.Marshal(change)
+	if err != nil {
+		return err
+	}
+	o := k.Object()
+	o.SetNamespace(ns)
+	o.SetName(name)
+	if err := c.Patch(ctx, o, client.RawPatch(types.MergePatchType, data)); err != nil {
+		return fmt.Errorf("change %s: %w", k.Words[1], err)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+// Package start is the verb that starts a run.
+package start
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/cli/env"
+	"github.com/kubernaut/kubernaut/internal/cli/tree"
+)
+
+type options struct {
+	params             []string
+	file, name, reason string
+	noWait             bool
+}
+
+// Command is the verb.
+func Command(e *env.Env) *cobra.Command {
+	o := &options{}
+	c := &cobra.Command{
+		Use: "run WORKFLOW", Short: "Start a run of a workflow and follow it to its end",
+		Long: "Run creates a WorkflowExecution and follows it. Stopping the command with Ctrl-C does not stop the run: cancel does.\n" +
+			"It fails when the run does.",
+		Example: "  kubernaut run raise-memory-limit -p memory=256Mi -p container=shop --reason 'OOMKilled twice'\n  kubernaut run --file execution.yaml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), e, args) },
+	}
+	c.Flags().StringArrayVarP(&o.params, "param", "p", nil, "a parameter as name=value; the workflow says its type")
+	c.Flags().StringVarP(&o.file, "file", "f", "", "a WorkflowExecution manifest to create instead")
+	c.Flags().StringVar(&o.name, "name", "", "name of the run; default is the workflow's with a random end")
+	c.Flags().StringVar(&o.reason, "reason", "", "why, for the reviewer of what the run does")
+	c.Flags().BoolVar(&o.noWait, "no-wait", false, "return as soon as the run is created")
+	return c
+}
+
+func (o *options) run(ctx context.Context, e *env.Env, args []string) error {
+	if (len(args) == 1) == (o.file != "") {
+		return fmt.Errorf("name one workflow, or a manifest with --file")
+	}
+	c, err := e.Cluster()
+	if err != nil {
+		return err
+	}
+	ns, err := e.Namespace()
+	if err != nil {
+		return err
+	}
+	we, err := o.execution(ctx, c, ns, args)
+	if err != nil {
+		return err
+	}
+	if we.Namespace == "" {
+		we.Namespace = ns
+	}
+	if err := c.Create(ctx, we); err != nil {
+		return fmt.Errorf("create the run: %w", err)
+	}
+	e.Say("✔ execution %s created in namespace %s", we.Name, we.Namespace)
+	if o.noWait {
+		fmt.Fprintln(e.Out, we.Name)
+		return nil
+	}
+	return tree.Follow(ctx, e, c, client.ObjectKeyFromObject(we))
+}
+
+func (o *options) execution(ctx context.Context, c client.Client, ns string, args []string) (*v1alpha1.WorkflowExecution, error) {
+	we := &v1alpha1.WorkflowExecution{}
+	if o.file != "" {
+		data, err := os.ReadFile(o.file)
+		if err != nil {
+			return nil, err
+		}
+		if err := yaml.UnmarshalStrict(data, we); err != nil {
+			return nil, fmt.Errorf("read %s: %w", o.file, err)
+		}
+		if we.Kind != "WorkflowExecution" {
+			return nil, fmt.Errorf("%s holds a %q, want a WorkflowExecution", o.file, we.Kind)
+		}
+		return we, nil
+	}
+	w := &v1alpha1.Workflow{}
+	if err := c.Get(ctx, client.ObjectKey{Namespace: ns, Name: args[0]}, w); err != nil {
+		return nil, fmt.Errorf("get workflow: %w: 'get workflows' lists them", err)
+	}
+	values, err := parameters(w.Spec.Parameters, o.params)
+	if err != nil {
+		return nil, err
+	}
+	we.ObjectMeta = metav1.ObjectMeta{Namespace: ns, Name: o.name}
+	if o.name == "" {
+		we.GenerateName = w.Name + "-"
+	}
+	we.Spec = v1alpha1.WorkflowExecutionSpec{WorkflowRef: &v1alpha1.LocalReference{Name: w.Name}, Parameters: values, Reason: o.reason}
+	return we, nil
+}
+
+// parameters turns name=value pairs into JSON by the workflow's own types.
+func parameters(schema []v1alpha1.Parameter, pairs []string) (*apiextensionsv1.JSON, error) {
+	types := map[string]string{}
+	var known []string
+	for _, p := range schema {
+		types[p.Name] = p.Type
+		known = append(known, p.Name)
+	}
+	values := map[string]json.RawMessage{}
+	for _, pair := range pairs {
+		name, text, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, fmt.Errorf("parameter %q has no value: want name=value", pair)
+		}
+		kind, ok := types[name]
+		if !ok {
+			return nil, fmt.Errorf("the workflow has no parameter %q: it has %s", name, strings.Join(known, ", "))
+		}
+		value, err := encode(kind, text)
+		if err != nil {
+			return nil, fmt.Errorf("parameter %s: %w", name, err)
+		}
+		values[name] = value
+	}
+	data, err := json.Marshal(values)
+	return &apiextensionsv1.JSON{Raw: data}, err
+}
+
+func encode(kind, text string) (json.RawMessage, error) {
+	switch kind {
+	case "integer", "number", "boolean", "array", "object":
+		if !json.Valid([]byte(text)) {
+			return nil, fmt.Errorf("%q is not %s in JSON", text, kind)
+		}
+		return json.RawMessage(text), nil
+	}
+	return json.Marshal(text)
+}
