@@ -111,11 +111,11 @@ func podReason(pod *corev1.Pod, status *corev1.ContainerStatus, disrupted bool) 
 		return late()
 	}
 	if disrupted || pod.Status.Reason == "Evicted" {
-		return v1alpha1.ReasonEvicted, fmt.Sprintf("pod %s was taken away (%s %s) and the action may not be repeated: look at what it changed, then create another run",
-			pod.Name, pod.Status.Reason, pod.Status.Message)
+		return v1alpha1.ReasonEvicted, fmt.Sprintf("pod %s was taken away (%s) and the action may not be repeated: look at what it changed, then create another run",
+			pod.Name, strings.TrimSpace(pod.Status.Reason+" "+pod.Status.Message))
 	}
 	if status == nil || status.State.Terminated == nil {
-		return v1alpha1.ReasonStepFailed, fmt.Sprintf("pod %s failed: %s %s", pod.Name, pod.Status.Reason, pod.Status.Message)
+		return v1alpha1.ReasonStepFailed, strings.TrimRight(fmt.Sprintf("pod %s failed: %s %s", pod.Name, pod.Status.Reason, pod.Status.Message), ": ")
 	}
 	t := status.State.Terminated
 	if t.Reason == "OOMKilled" {
@@ -135,7 +135,7 @@ func jobReason(c *batchv1.JobCondition) (run.Reason, string) {
 	case batchv1.JobReasonPodFailurePolicy:
 		return v1alpha1.ReasonEvicted, "the pod was taken away and the action may not be repeated: look at what it changed, then create another run"
 	}
-	return v1alpha1.ReasonStepFailed, fmt.Sprintf("the Job failed: %s: %s", c.Reason, c.Message)
+	return v1alpha1.ReasonStepFailed, strings.TrimSuffix(fmt.Sprintf("the Job failed: %s: %s", c.Reason, c.Message), ": ")
 }
 
 // pending fills in why a pod does not run yet.

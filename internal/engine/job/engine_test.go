@@ -1,0 +1,168 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/engine"
+	"github.com/kubernaut/kubernaut/internal/engine/enginetest"
+	"github.com/kubernaut/kubernaut/internal/names"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// site stands in for the step controller and the kubelet.
+type site struct {
+	t      *testing.T
+	client client.WithWatch
+	script map[string]enginetest.Outcome
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(s), v1alpha1.AddToScheme(s)); err != nil {
+		t.Fatal(err)
+	}
+	return &site{t: t, script: map[string]enginetest.Outcome{},
+		client: fake.NewClientBuilder().WithScheme(s).WithStatusSubresource(&v1alpha1.ActionExecution{}).Build()}
+}
+
+func TestContract(t *testing.T) {
+	enginetest.Run(t, func(t *testing.T) enginetest.Site {
+		s := newSite(t)
+		return enginetest.Site{
+			Engine: func() engine.Engine { return NewEngine(s.client, s.client) },
+			Settle: s.settle, Occupy: s.occupy, Inputs: s.inputs,
+			Script: func(step string, o enginetest.Outcome) { s.script[step] = o },
+		}
+	})
+}
+
+func (s *site) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// settle gives every ActionExecution a pod and brings both to their outcome.
+func (s *site) settle() {
+	s.t.Helper()
+	ctx := context.Background()
+	var list v1alpha1.ActionExecutionList
+	s.must(s.client.List(ctx, &list))
+	for _, ae := range list.Items {
+		if run.State(ae.Status.Phase).Ended() {
+			continue
+		}
+		phase := s.play(&ae)
+		s.must(s.client.Status().Update(ctx, &ae))
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ae.Namespace, Name: ae.Name + "-x", Labels: map[string]string{v1alpha1.LabelExecution: ae.Labels[v1alpha1.LabelExecution]}}}
+		s.must(client.IgnoreAlreadyExists(s.client.Create(ctx, pod)))
+		s.must(s.client.Get(ctx, client.ObjectKeyFromObject(pod), pod))
+		pod.Status.Phase = phase
+		s.must(s.client.Status().Update(ctx, pod))
+	}
+}
+
+func (s *site) play(ae *v1alpha1.ActionExecution) corev1.PodPhase {
+	o := s.script[ae.Spec.Step]
+	st := &ae.Status
+	ready := func(status metav1.ConditionStatus, reason, message string) {
+		st.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: status, Reason: reason, Message: message}}
+	}
+	switch {
+	case ae.Spec.Cancel:
+		st.Phase = v1alpha1.StepCancelled
+		ready(metav1.ConditionFalse, v1alpha1.ReasonCancelled, "stopped")
+		return corev1.PodFailed
+	case o.Hang:
+		st.Phase = v1alpha1.StepRunning
+		ready(metav1.ConditionFalse, v1alpha1.ReasonRunning, "runs")
+		return corev1.PodRunning
+	case o.Failure != "":
+		st.Phase = v1alpha1.StepFailed
+		ready(metav1.ConditionFalse, v1alpha1.ReasonStepFailed, o.Failure)
+		return corev1.PodFailed
+	}
+	st.Phase = v1alpha1.StepSucceeded
+	if o.Outputs != "" {
+		st.Outputs = &apiextensionsv1.JSON{Raw: []byte(o.Outputs)}
+	}
+	ready(metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "done")
+	return corev1.PodSucceeded
+}
+
+func (s *site) get(name string) *v1alpha1.ActionExecution {
+	s.t.Helper()
+	ae := &v1alpha1.ActionExecution{}
+	s.must(s.client.Get(context.Background(), types.NamespacedName{Namespace: "ops", Name: name}, ae))
+	return ae
+}
+
+func (s *site) occupy(r run.Run, step string) func() bool {
+	name := names.Step(r.Name, step)
+	s.must(s.client.Create(context.Background(), &v1alpha1.ActionExecution{ObjectMeta: metav1.ObjectMeta{
+		Namespace: r.Namespace, Name: name, Labels: map[string]string{v1alpha1.LabelExecution: names.Label(r.Name)}}, Spec: v1alpha1.ActionExecutionSpec{Step: step}}))
+	before := s.get(name).ResourceVersion
+	return func() bool { return s.get(name).ResourceVersion == before }
+}
+
+func (s *site) inputs(r run.Run, step string) string {
+	return string(s.get(names.Step(r.Name, step)).Spec.Inputs.Raw)
+}
+
+// Later pods go where the volume is attached.
+func TestLaterStepsGoToTheNodeOfTheFirst(t *testing.T) {
+	s := newSite(t)
+	e, r := NewEngine(s.client, s.client), enginetest.Example("a", "b")
+	s.must(e.Start(t.Context(), r, r.Steps[:1]))
+	ae := s.get("run-a")
+	ae.Status.Phase, ae.Status.NodeName = v1alpha1.StepSucceeded, "node-7"
+	s.must(s.client.Status().Update(t.Context(), ae))
+	s.must(e.Start(t.Context(), r, r.Steps[1:]))
+	if got := s.get("run-b").Spec; got.NodeName != "node-7" || got.Volumes[0].PVCName != "run-workspace" || got.Volumes[0].MountPath != "/workspace" {
+		t.Errorf("b = %+v", got)
+	}
+}
+
+// A claim keeps its protection until its pods have ended, then goes at once.
+func TestReleaseTakesTheProtectionOff(t *testing.T) {
+	s := newSite(t)
+	e, r := NewEngine(s.client, s.client), enginetest.Example("a")
+	s.must(e.Start(t.Context(), r, r.Steps[:1]))
+	claim, err := e.claim(t.Context(), r)
+	s.must(err)
+	claim.Finalizers = []string{protection, "example.com/other"}
+	s.must(s.client.Update(t.Context(), claim))
+	s.settle()
+	s.must(e.Release(t.Context(), r))
+	claim, err = e.claim(t.Context(), r)
+	s.must(err)
+	if claim == nil || len(claim.Finalizers) != 1 || claim.DeletionTimestamp.IsZero() {
+		t.Errorf("claim = %+v, want only the other finalizer left", claim)
+	}
+}
+
+func TestAForeignClaimIsNeitherUsedNorDeleted(t *testing.T) {
+	s := newSite(t)
+	e, r := NewEngine(s.client, s.client), enginetest.Example("a")
+	s.must(s.client.Create(t.Context(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "run-workspace"}}))
+	err := e.Start(t.Context(), r, r.Steps[:1])
+	if refusal, ok := run.AsRefusal(err); !ok || refusal.Reason != v1alpha1.ReasonForeignObject {
+		t.Errorf("start = %v", err)
+	}
+	s.must(e.Release(t.Context(), r))
+	s.must(s.client.Get(t.Context(), types.NamespacedName{Namespace: "ops", Name: "run-workspace"}, &corev1.PersistentVolumeClaim{}))
+}
