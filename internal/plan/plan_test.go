@@ -1,0 +1,159 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
+
+// graph reads "a b<a c<a,b": each word is a step with what it runs after.
+func graph(text string) run.Run {
+	r := run.Run{Namespace: "ops", Name: "run", UID: "u", Deadline: noon().Add(time.Hour)}
+	for _, word := range strings.Fields(text) {
+		name, needs, _ := strings.Cut(word, "<")
+		step := run.Step{Name: name}
+		if needs != "" {
+			step.RunAfter = strings.Split(needs, ",")
+		}
+		r.Steps = append(r.Steps, step)
+	}
+	return r
+}
+
+// seen reads "a=Running b=Failed".
+func seen(text string) run.Observation {
+	o := run.Observation{Steps: map[string]run.Seen{}}
+	for _, word := range strings.Fields(text) {
+		name, state, _ := strings.Cut(word, "=")
+		s := run.Seen{State: run.State(state)}
+		if s.State == run.Failed {
+			s.Reason, s.Message = v1alpha1.ReasonOutOfMemory, "killed"
+		}
+		o.Steps[name] = s
+	}
+	return o
+}
+
+// told is a decision in one line.
+func told(d run.Decision) string {
+	var out []string
+	notes := func(kind string, list []run.Note) {
+		for _, n := range list {
+			out = append(out, fmt.Sprintf("%s %s(%s)", kind, n.Step, n.Reason))
+		}
+	}
+	if d.Stop != "" {
+		out = append(out, "stop("+string(d.Stop)+")")
+	}
+	for _, name := range d.Start {
+		out = append(out, "start "+name)
+	}
+	notes("hold", d.Hold)
+	notes("skip", d.Skip)
+	if d.Outcome != nil {
+		out = append(out, fmt.Sprintf("end %s(%s)", d.Outcome.State, d.Outcome.Reason))
+	}
+	if !d.WakeAt.IsZero() {
+		out = append(out, "wake "+d.WakeAt.Sub(noon()).String())
+	}
+	return strings.Join(out, "; ")
+}
+
+func TestNext(t *testing.T) {
+	for _, c := range []struct {
+		name, graph, seen, set, want string
+	}{
+		{"first steps", "a b<a c", "", "", "start a; start c; hold b(Waiting); wake 1h0m0s"},
+		{"declared before what it needs", "b<a a", "", "", "start a; hold b(Waiting); wake 1h0m0s"},
+		{"next step", "a b<a", "a=Succeeded", "", "start b; wake 1h0m0s"},
+		{"all needs", "a b c<a,b", "a=Succeeded b=Running", "", "hold c(Waiting); wake 1h0m0s"},
+		{"pending counts as running", "a b", "a=Pending", "one", "hold b(Queued); wake 1h0m0s"},
+		{"one place", "a b c", "", "one", "start a; hold b(Queued); hold c(Queued); wake 1h0m0s"},
+		{"no place means one", "a b", "", "none", "start a; hold b(Queued); wake 1h0m0s"},
+		{"all done", "a b<a", "a=Succeeded b=Succeeded", "", "end Succeeded(Succeeded)"},
+		{"done although cancelled", "a", "a=Succeeded", "cancel", "stop(Cancelled); end Succeeded(Succeeded)"},
+		{"done although late", "a", "a=Succeeded", "late", "stop(Timeout); end Succeeded(Succeeded)"},
+		{"failed", "a b<a c", "a=Failed", "", "skip b(DependencyFailed); skip c(DependencyFailed); end Failed(OutOfMemory)"},
+		{"failed while another runs", "a b<a c d", "a=Failed c=Running", "", "skip b(DependencyFailed); skip d(DependencyFailed); wake 1h0m0s"},
+		{"stopped from outside", "a b<a", "a=Cancelled", "", "skip b(DependencyFailed); end Failed(StepFailed)"},
+		{"suspended", "a b<a", "a=Succeeded", "suspend", "hold b(Suspended); wake 1h0m0s"},
+		{"suspended and failed", "a b", "a=Failed", "suspend", "skip b(DependencyFailed); end Failed(OutOfMemory)"},
+		{"suspended and late", "a b", "a=Succeeded", "suspend late", "stop(Timeout); skip b(Timeout); end Failed(Timeout)"},
+		{"cancelled while running", "a b<a", "a=Running", "cancel", "stop(Cancelled); skip b(Cancelled); wake 1h0m0s"},
+		{"cancelled", "a b<a", "a=Cancelled", "cancel", "stop(Cancelled); skip b(Cancelled); end Cancelled(Cancelled)"},
+		{"cancelled and late", "a b<a", "a=Cancelled", "cancel late", "stop(Cancelled); skip b(Cancelled); end Cancelled(Cancelled)"},
+		{"cancelled, and one failed", "a b<a", "a=Failed", "cancel", "stop(Cancelled); skip b(Cancelled); end Cancelled(Cancelled)"},
+		{"late while running", "a b<a", "a=Running", "late", "stop(Timeout); skip b(Timeout)"},
+		{"late", "a b<a", "a=Cancelled", "late", "stop(Timeout); skip b(Timeout); end Failed(Timeout)"},
+		{"late before anything", "a", "", "late", "stop(Timeout); skip a(Timeout); end Failed(Timeout)"},
+		{"the engine orders", "a b<a c", "", "orders one", "start a; start b; start c; wake 1h0m0s"},
+		{"the engine orders and one failed", "a b<a", "a=Failed b=Cancelled", "orders", "end Failed(OutOfMemory)"},
+		{"a need that is nowhere is waited for until the deadline", "a<x", "", "", "hold a(Waiting); wake 1h0m0s"},
+		{"a step that is not ours", "a", "a=Succeeded z=Running", "", "end Succeeded(Succeeded)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := State{Run: graph(c.graph), Seen: seen(c.seen), Now: noon(), MaxParallel: 5}
+			for _, word := range strings.Fields(c.set) {
+				switch word {
+				case "one":
+					s.MaxParallel = 1
+				case "none":
+					s.MaxParallel = 0
+				case "cancel":
+					s.Cancelled = true
+				case "suspend":
+					s.Suspended = true
+				case "late":
+					s.Now = s.Run.Deadline
+				case "orders":
+					s.Traits.OrdersSteps = true
+				}
+			}
+			got := Next(s)
+			if diff := cmp.Diff(c.want, told(got)); diff != "" {
+				t.Errorf("decision (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(got, Next(s)); diff != "" {
+				t.Errorf("asked again it decides otherwise:\n%s", diff)
+			}
+			messages(t, got)
+		})
+	}
+}
+
+// messages holds that everything told has a reason and a text.
+func messages(t *testing.T, d run.Decision) {
+	t.Helper()
+	for _, n := range append(append([]run.Note{}, d.Hold...), d.Skip...) {
+		if n.Reason == "" || n.Message == "" {
+			t.Errorf("%+v lacks reason or message", n)
+		}
+	}
+	if d.Outcome != nil && (d.Outcome.Reason == "" || d.Outcome.Message == "") {
+		t.Errorf("%+v lacks reason or message", d.Outcome)
+	}
+}
+
+func BenchmarkNext64Steps(b *testing.B) {
+	var words []string
+	for i := range 64 {
+		word := fmt.Sprintf("s%d", i)
+		if i >= 8 {
+			word += fmt.Sprintf("<s%d,s%d", i-8, i-7)
+		}
+		words = append(words, word)
+	}
+	s := State{Run: graph(strings.Join(words, " ")), Seen: seen("s0=Succeeded s1=Succeeded s2=Running"), Now: noon(), MaxParallel: 5}
+	b.ReportAllocs()
+	for b.Loop() {
+		Next(s)
+	}
+}
