@@ -3,6 +3,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -58,7 +59,7 @@ func prepare(m *testing.M) (int, error) {
 		return 1, err
 	}
 	code := m.Run()
-	err = shared.controller.Kill()
+	err = errors.Join(lab.Emptied(ctx), shared.controller.Kill())
 	if code == 0 {
 		_ = os.RemoveAll(dir) // kept after a failure, for its logs
 	} else {

@@ -83,6 +83,22 @@ func (l *Lab) NewRepo(ctx context.Context, name string, empty bool) error {
 	return l.call(ctx, http.MethodPost, "/user/repos", map[string]any{"name": name, "auto_init": !empty, "default_branch": "main"}, nil)
 }
 
+// EnsureRepo makes a repository with a first commit if there is none.
+func (l *Lab) EnsureRepo(ctx context.Context, name string) error {
+	err := l.call(ctx, http.MethodGet, l.repo(name), nil, nil)
+	if !errors.Is(err, errMissing) {
+		return err
+	}
+	return l.NewRepo(ctx, name, false)
+}
+
+// File reads a file of a branch.
+func (l *Lab) File(ctx context.Context, repo, branch, path string) (string, error) {
+	var out string
+	err := l.call(ctx, http.MethodGet, l.repo(repo)+"/raw/"+path+"?ref="+url.QueryEscape(branch), nil, &out)
+	return out, err
+}
+
 // Commit writes files to a branch in one commit; a nil content deletes one.
 func (l *Lab) Commit(ctx context.Context, repo, branch, message string, files map[string]*string) error {
 	var changes []map[string]any
@@ -115,13 +131,15 @@ func Text(s string) *string { return &s }
 // Pulls lists all pull requests of a repository.
 func (l *Lab) Pulls(ctx context.Context, repo string) ([]Pull, error) {
 	var out []Pull
-	return out, l.call(ctx, http.MethodGet, l.repo(repo)+"/pulls?state=all&limit=50", nil, &out)
+	err := l.call(ctx, http.MethodGet, l.repo(repo)+"/pulls?state=all&limit=50", nil, &out)
+	return out, err
 }
 
 // Diff is a pull request's diff as the forge shows it.
 func (l *Lab) Diff(ctx context.Context, repo string, number int64) (string, error) {
 	var out string
-	return out, l.call(ctx, http.MethodGet, fmt.Sprintf("%s/pulls/%d.diff", l.repo(repo), number), nil, &out)
+	err := l.call(ctx, http.MethodGet, fmt.Sprintf("%s/pulls/%d.diff", l.repo(repo), number), nil, &out)
+	return out, err
 }
 
 // Merge merges a pull request as a person would.

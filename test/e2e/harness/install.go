@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -38,6 +39,11 @@ func (l *Lab) Install(ctx context.Context, controllerImage string) error {
 		return err
 	}
 	if controllerImage == "" {
+		// Two controllers would work on the same objects.
+		d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: System, Name: Account}}
+		if err := client.IgnoreNotFound(l.Client.Delete(ctx, d, client.PropagationPolicy(metav1.DeletePropagationForeground))); err != nil {
+			return err
+		}
 		kept := objects[:0]
 		for _, o := range objects {
 			if o.GetKind() != "Deployment" {
@@ -152,9 +158,29 @@ func (c *Controller) Kill() error {
 	return nil
 }
 
+// ownedLabel marks the namespaces that Namespace made.
+const ownedLabel = "e2e.kubernaut.ai/owned"
+
+// Emptied waits until the namespaces that are being deleted are gone, which
+// takes a controller that releases what it has finalizers on.
+func (l *Lab) Emptied(ctx context.Context) error {
+	return Until(ctx, 2*time.Minute, func(ctx context.Context) error {
+		var list corev1.NamespaceList
+		if err := l.Client.List(ctx, &list, client.MatchingLabels{ownedLabel: "true"}); err != nil {
+			return err
+		}
+		for _, ns := range list.Items {
+			if !ns.DeletionTimestamp.IsZero() {
+				return fmt.Errorf("namespace %s is still there", ns.Name)
+			}
+		}
+		return nil
+	})
+}
+
 // Namespace makes a namespace.
 func (l *Lab) Namespace(ctx context.Context, name string) error {
-	err := l.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	err := l.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{ownedLabel: "true"}}})
 	if apierrors.IsAlreadyExists(err) {
 		return nil
 	}

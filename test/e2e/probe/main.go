@@ -28,6 +28,8 @@ func main() {
 		signal.Notify(ended, syscall.SIGTERM)
 		<-ended
 		os.Exit(143)
+	case "eat":
+		eat(96 << 20)
 	case "large":
 		out = `{"said":"` + strings.Repeat("x", 10<<10) + `"}`
 	case "text":
@@ -40,4 +42,18 @@ func main() {
 		fmt.Fprintln(os.Stderr, "write outputs:", err)
 		os.Exit(75)
 	}
+}
+
+// eat takes memory, touches all of it and keeps it until it is told to end, as
+// an application does that grew since its limit was set.
+func eat(bytes int) {
+	memory := make([]byte, bytes)
+	for i := 0; i < len(memory); i += 4096 {
+		memory[i] = 1
+	}
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM)
+	<-ended
+	fmt.Fprintln(os.Stderr, "used", len(memory), "bytes")
+	os.Exit(0)
 }
