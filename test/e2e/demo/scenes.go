@@ -108,17 +108,25 @@ func (d *demo) incident(ctx context.Context) error {
 			return err
 		}
 		for _, pod := range pods {
-			for _, s := range pod.Status.ContainerStatuses {
-				for _, t := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
-					if t != nil && t.Reason == "OOMKilled" {
-						fmt.Printf("  pod %s: %s, exit code %d, limit %s\n", pod.Name, t.Reason, t.ExitCode, pod.Spec.Containers[0].Resources.Limits.Memory())
-						return nil
-					}
-				}
+			if t := killed(pod); t != nil {
+				fmt.Printf("  pod %s: %s, exit code %d, limit %s\n", pod.Name, t.Reason, t.ExitCode, pod.Spec.Containers[0].Resources.Limits.Memory())
+				return nil
 			}
 		}
 		return errors.New("no container was killed yet")
 	})
+}
+
+// killed finds how a container of a pod was killed for its memory.
+func killed(pod corev1.Pod) *corev1.ContainerStateTerminated {
+	for _, s := range pod.Status.ContainerStatuses {
+		for _, t := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
+			if t != nil && t.Reason == "OOMKilled" {
+				return t
+			}
+		}
+	}
+	return nil
 }
 
 func (d *demo) remediate(ctx context.Context) error {
