@@ -50,7 +50,7 @@ func FuzzRedactorWriter(f *testing.F) {
 	f.Add("aaaaaaaa", 1, 3)
 	f.Fuzz(func(t *testing.T, secret string, step, pad int) {
 		secret = strings.TrimSpace(secret)
-		if len(secret) < 4 || len(secret) > 100 || strings.ContainsAny(secret, "\r\n\v\f\x85[]#redacted") || step < 1 || pad < 0 || pad > 200_000 {
+		if len(secret) < 4 || len(secret) > 100 || strings.ContainsAny(secret, "\r\n\v\f\u0085[]#redacted") || step < 1 || pad < 0 || pad > 200_000 {
 			return
 		}
 		text := strings.Repeat("#", pad) + secret + strings.Repeat("#", pad) + secret

@@ -96,7 +96,7 @@ func restored(o client.Object) bool {
 // setBy says whether a field of the spec was set by such a manager.
 func setBy(o client.Object, such func(metav1.ManagedFieldsEntry) bool) bool {
 	for _, m := range o.GetManagedFields() {
-		if m.Subresource == "" && m.FieldsV1 != nil && strings.Contains(string(m.FieldsV1.Raw), `"f:spec"`) && such(m) {
+		if m.Subresource == "" && m.FieldsV1 != nil && strings.Contains(m.FieldsV1.GetRawString(), `"f:spec"`) && such(m) {
 			return true
 		}
 	}
