@@ -100,23 +100,7 @@ func TestNext(t *testing.T) {
 		{"a step that is not ours", "a", "a=Succeeded z=Running", "", "end Succeeded(Succeeded)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := State{Run: graph(c.graph), Seen: seen(c.seen), Now: noon(), MaxParallel: 5}
-			for _, word := range strings.Fields(c.set) {
-				switch word {
-				case "one":
-					s.MaxParallel = 1
-				case "none":
-					s.MaxParallel = 0
-				case "cancel":
-					s.Cancelled = true
-				case "suspend":
-					s.Suspended = true
-				case "late":
-					s.Now = s.Run.Deadline
-				case "orders":
-					s.Traits.OrdersSteps = true
-				}
-			}
+			s := stateOf(c.graph, c.seen, c.set)
 			got := Next(s)
 			if diff := cmp.Diff(c.want, told(got)); diff != "" {
 				t.Errorf("decision (-want +got):\n%s", diff)
@@ -127,6 +111,28 @@ func TestNext(t *testing.T) {
 			messages(t, got)
 		})
 	}
+}
+
+// stateOf is a State with some things set, such as "one cancel".
+func stateOf(steps, observed, set string) State {
+	s := State{Run: graph(steps), Seen: seen(observed), Now: noon(), MaxParallel: 5}
+	for _, word := range strings.Fields(set) {
+		switch word {
+		case "one":
+			s.MaxParallel = 1
+		case "none":
+			s.MaxParallel = 0
+		case "cancel":
+			s.Cancelled = true
+		case "suspend":
+			s.Suspended = true
+		case "late":
+			s.Now = s.Run.Deadline
+		case "orders":
+			s.Traits.OrdersSteps = true
+		}
+	}
+	return s
 }
 
 // messages holds that everything told has a reason and a text.

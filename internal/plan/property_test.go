@@ -170,18 +170,25 @@ func (s *sim) hold(d run.Decision) {
 	known := slices.Collect(maps.Values(s.told))
 	bad := slices.Contains(known, run.Failed) || slices.Contains(known, run.Cancelled)
 	late := !s.state.Now.Before(s.state.Run.Deadline)
-	if len(d.Start) > 0 && (bad || late || s.state.Suspended || s.state.Cancelled) {
+	closed := bad || late || s.state.Suspended || s.state.Cancelled
+	if len(d.Start) > 0 && closed {
 		s.t.Fatalf("%v are started: failed %v, late %v, suspended %v, cancelled %v", d.Start, bad, late, s.state.Suspended, s.state.Cancelled)
 	}
 	if (d.Stop != "") != (late || s.state.Cancelled) {
 		s.t.Fatalf("stop is %q: late %v, cancelled %v", d.Stop, late, s.state.Cancelled)
 	}
+	s.account(d)
+	if d.Outcome == nil && !late && !d.WakeAt.Equal(s.state.Run.Deadline) {
+		s.t.Fatalf("nobody wakes up at the deadline: %s", told(d))
+	}
+}
+
+// account holds that each step is started, skipped, held or known.
+func (s *sim) account(d run.Decision) {
+	s.t.Helper()
 	mentioned := len(d.Start) + len(d.Skip) + len(d.Hold) + len(s.told)
 	if mentioned != len(s.state.Run.Steps) {
 		s.t.Fatalf("%d of %d steps are accounted for: %s", mentioned, len(s.state.Run.Steps), told(d))
-	}
-	if d.Outcome == nil && !late && !d.WakeAt.Equal(s.state.Run.Deadline) {
-		s.t.Fatalf("nobody wakes up at the deadline: %s", told(d))
 	}
 }
 
