@@ -91,28 +91,33 @@ func TestSomebodyElseWroteInBetween(t *testing.T) {
 // each status against Flux's rules.
 func TestEveryStatusOfARunIsLawful(t *testing.T) {
 	for seed := range uint64(200) {
-		random := rand.New(rand.NewPCG(seed, 2))
-		r := run.Run{Deadline: time.Unix(1000, 0), Steps: []run.Step{{Name: "a"}, {Name: "b", RunAfter: []string{"a"}}, {Name: "c", RunAfter: []string{"a"}}, {Name: "d", RunAfter: []string{"b", "c"}}}}
-		e := &v1alpha1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: v1alpha1.WorkflowExecutionStatus{ObservedGeneration: -1}}
-		s := plan.State{Run: r, Now: time.Unix(1, 0), MaxParallel: 2, Seen: run.Observation{Steps: map[string]run.Seen{}}}
-		for {
-			d := plan.Next(s)
-			for _, name := range d.Start {
-				s.Seen.Steps[name] = run.Seen{State: run.Pending, Reason: v1alpha1.ReasonProgressing, Message: "started"}
-			}
-			e.Status = report.Execution{Old: e.Status, Generation: 1, Run: r, Seen: s.Seen, Decision: d, Now: s.Now}.Status()
-			lawful(t, seed, e)
-			if d.Outcome != nil {
-				break
-			}
-			for _, step := range r.Steps {
-				if seen, started := s.Seen.Steps[step.Name]; started {
-					s.Seen.Steps[step.Name] = next(random, seen)
-				}
-			}
-			s.Cancelled = s.Cancelled || random.IntN(15) == 0
-			s.Now = s.Now.Add(time.Duration(random.IntN(100)) * time.Second)
+		play(t, seed)
+	}
+}
+
+func play(t *testing.T, seed uint64) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(seed, 2))
+	r := run.Run{Deadline: time.Unix(1000, 0), Steps: []run.Step{{Name: "a"}, {Name: "b", RunAfter: []string{"a"}}, {Name: "c", RunAfter: []string{"a"}}, {Name: "d", RunAfter: []string{"b", "c"}}}}
+	e := &v1alpha1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: v1alpha1.WorkflowExecutionStatus{ObservedGeneration: -1}}
+	s := plan.State{Run: r, Now: time.Unix(1, 0), MaxParallel: 2, Seen: run.Observation{Steps: map[string]run.Seen{}}}
+	for {
+		d := plan.Next(s)
+		for _, name := range d.Start {
+			s.Seen.Steps[name] = run.Seen{State: run.Pending, Reason: v1alpha1.ReasonProgressing, Message: "started"}
 		}
+		e.Status = report.Execution{Old: e.Status, Generation: 1, Run: r, Seen: s.Seen, Decision: d, Now: s.Now}.Status()
+		lawful(t, seed, e)
+		if d.Outcome != nil {
+			return
+		}
+		for _, step := range r.Steps {
+			if seen, started := s.Seen.Steps[step.Name]; started {
+				s.Seen.Steps[step.Name] = next(random, seen)
+			}
+		}
+		s.Cancelled = s.Cancelled || random.IntN(15) == 0
+		s.Now = s.Now.Add(time.Duration(random.IntN(100)) * time.Second)
 	}
 }
 
