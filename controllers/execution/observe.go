@@ -2,10 +2,17 @@ package execution
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"time"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/internal/report"
+	"github.com/kubernaut/kubernaut/internal/run"
 )
 
 // observe reads what the engine sees of the run.
@@ -16,7 +23,39 @@ func (r *Reconciler) observe(ctx context.Context, p *pass) error {
 		return fmt.Errorf("observe the run: %w", err)
 	}
 	p.seen = seen
+	for _, s := range p.obj.Status.Steps {
+		if seen.Steps[s.Name].State == run.Absent {
+			p.remember(s)
+		}
+	}
 	return nil
+}
+
+// remember keeps a step whose object somebody deleted from being run again:
+// what it came to stands in status, and what it did while it ran is not known.
+func (p *pass) remember(s v1alpha1.StepStatus) {
+	switch state := run.State(s.Phase); {
+	case state == run.Running:
+		p.seen.Steps[s.Name] = run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: s.Ref, Finished: p.now, Started: timeOf(s.StartedAt),
+			Message: "it was deleted before its result was read: look at what the action changed, then create another run"}
+	case state.Ended():
+		p.seen.Steps[s.Name] = run.Seen{State: state, Reason: run.Reason(s.Reason), Message: s.Message, Ref: s.Ref,
+			Started: timeOf(s.StartedAt), Finished: timeOf(s.CompletedAt), Outputs: outputsOf(s.Outputs)}
+	}
+}
+
+func outputsOf(j *apiextensionsv1.JSON) json.RawMessage {
+	if j == nil {
+		return nil
+	}
+	return j.Raw
+}
+
+func timeOf(t *metav1.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.Time
 }
 
 // plan decides what is next.

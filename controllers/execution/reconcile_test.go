@@ -320,3 +320,33 @@ func TestAPassWithoutNewsWritesNothing(t *testing.T) {
 	}
 	equal(t, "writes", w.writes, nil)
 }
+
+func TestADeletedStepIsNotRunAgain(t *testing.T) {
+	for name, c := range map[string]struct{ hangs, want string }{
+		"after it succeeded": {"b", "Completed Ready=True/Succeeded a:Succeeded b:Succeeded"},
+		"while it runs":      {"a", "Failed Stalled=True/StepFailed Ready=False/StepFailed a:Failed b:Skipped"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, twoSteps())
+			w.hang(c.hangs)
+			if err := w.base.Delete(t.Context(), &v1alpha1.ActionExecution{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "run-a"}}); err != nil {
+				t.Fatal(err)
+			}
+			w.settle()
+			w.outcome["b"] = proposed
+			w.settle()
+			if got := told(w.run()); got != c.want {
+				t.Errorf("status = %s\nwant     %s", got, c.want)
+			}
+			starts := 0
+			for _, what := range w.writes {
+				if what == "create ActionExecution run-a" {
+					starts++
+				}
+			}
+			if starts != 1 {
+				t.Errorf("a was started %d times", starts)
+			}
+		})
+	}
+}
