@@ -1,0 +1,46 @@
+package execution
+
+import (
+	"slices"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+// What a run waits for wakes it up, and only runs that wait.
+func TestWhoIsWokenUp(t *testing.T) {
+	named := func(namespace, name, workflow string, status v1alpha1.WorkflowExecutionStatus) *v1alpha1.WorkflowExecution {
+		return &v1alpha1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Status: status,
+			Spec: v1alpha1.WorkflowExecutionSpec{WorkflowRef: &v1alpha1.LocalReference{Name: workflow}}}
+	}
+	started := v1alpha1.WorkflowExecutionStatus{Snapshot: &v1alpha1.RunSnapshot{}}
+	ended := v1alpha1.WorkflowExecutionStatus{CompletedAt: &metav1.Time{Time: metav1.Now().Time}}
+	r := &Reconciler{client: fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(
+		named("ops", "waits", "flow", v1alpha1.WorkflowExecutionStatus{}), named("ops", "other", "else", v1alpha1.WorkflowExecutionStatus{}),
+		named("ops", "runs", "flow", started), named("ops", "over", "flow", ended), named("dev", "far", "flow", v1alpha1.WorkflowExecutionStatus{}),
+	).WithIndex(&v1alpha1.WorkflowExecution{}, indexWorkflow, func(o client.Object) []string {
+		return []string{o.(*v1alpha1.WorkflowExecution).Spec.WorkflowRef.Name}
+	}).Build()}
+	flow := &v1alpha1.Workflow{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "flow"}}
+	approval := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: "ops"}, Spec: v1alpha1.ApprovalSpec{Execution: v1alpha1.ExecutionReference{Name: "waits"}}}
+	for name, c := range map[string]struct {
+		got  []reconcile.Request
+		want []string
+	}{
+		"workflow": {r.runsOfWorkflow(t.Context(), flow), []string{"ops/waits"}},
+		"action":   {r.runsNotStarted(t.Context(), flow), []string{"ops/other", "ops/waits"}},
+		"approval": {runOfApproval(t.Context(), approval), []string{"ops/waits"}},
+	} {
+		var got []string
+		for _, request := range c.got {
+			got = append(got, request.String())
+		}
+		slices.Sort(got)
+		equal(t, name, got, c.want)
+	}
+}
