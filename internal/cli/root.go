@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"fmt"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -53,7 +54,27 @@ func Root(e *env.Env, program string) *cobra.Command {
 		tree.Command(e),
 		version(),
 	)
+	explain(root)
 	return root
+}
+
+// explain has every mistake in a call name the help of the verb.
+func explain(c *cobra.Command) {
+	see := func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: see '%s --help'", err, cmd.CommandPath())
+	}
+	c.SetFlagErrorFunc(see)
+	for _, verb := range c.Commands() {
+		explain(verb)
+		if args := verb.Args; args != nil {
+			verb.Args = func(cmd *cobra.Command, given []string) error {
+				if err := args(cmd, given); err != nil {
+					return see(cmd, err)
+				}
+				return nil
+			}
+		}
+	}
 }
 
 func version() *cobra.Command {
@@ -64,8 +85,8 @@ func version() *cobra.Command {
 			if info, ok := debug.ReadBuildInfo(); ok {
 				text = info.Main.Version + " " + info.GoVersion
 			}
-			cmd.Println(text)
-			return nil
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
+			return err
 		},
 	}
 }

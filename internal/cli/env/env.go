@@ -4,7 +4,9 @@ package env
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,8 +22,9 @@ import (
 type Env struct {
 	In       io.Reader
 	Out, Err io.Writer
-	// Terminal says whether Out is looked at by a person.
+	// Terminal says whether Out is looked at by a person; Size is its width and height.
 	Terminal bool
+	Size     func() (width, height int)
 	// Flags are kubectl's: --kubeconfig, --context, --namespace and so on.
 	Flags *genericclioptions.ConfigFlags
 	// Getenv reads a variable.
@@ -36,6 +39,13 @@ func New() *Env {
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stdout.Fd())),
 		Flags: genericclioptions.NewConfigFlags(true).WithWarningPrinter(genericclioptions.IOStreams{ErrOut: os.Stderr}), Getenv: os.Getenv,
 	}
+	e.Size = func() (int, int) {
+		width, height, err := term.GetSize(int(os.Stdout.Fd()))
+		if err != nil {
+			return 80, 24
+		}
+		return width, height
+	}
 	e.Cluster = e.connect
 	return e
 }
@@ -44,10 +54,46 @@ func New() *Env {
 func (e *Env) Config() (*rest.Config, error) {
 	config, err := e.Flags.ToRESTConfig()
 	if err != nil {
-		return nil, fmt.Errorf("find the cluster (kubeconfig %q, context %q): %w: set KUBECONFIG or --kubeconfig", *e.Flags.KubeConfig, *e.Flags.Context, err)
+		return nil, fmt.Errorf("find the cluster of %s: %w: set KUBECONFIG or --kubeconfig", e.where(), err)
 	}
 	config.QPS = -1
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return explained{next, e.where()} })
 	return config, nil
+}
+
+// explained says which settings led to a cluster that does not answer.
+type explained struct {
+	next  http.RoundTripper
+	where string
+}
+
+// RoundTrip is http.RoundTripper.
+func (x explained) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := x.next.RoundTrip(r)
+	if err != nil {
+		return nil, fmt.Errorf("reach the cluster of %s: %w", x.where, err)
+	}
+	return response, nil
+}
+
+// where names the context and the files that it is looked for in.
+func (e *Env) where() string {
+	loader := e.Flags.ToRawKubeConfigLoader()
+	name := *e.Flags.Context
+	if raw, err := loader.RawConfig(); err == nil && name == "" {
+		name = raw.CurrentContext
+	}
+	return fmt.Sprintf("context %q in kubeconfig %s", name, strings.Join(loader.ConfigAccess().GetLoadingPrecedence(), ", "))
+}
+
+// Open connects and finds the namespace.
+func (e *Env) Open() (client.WithWatch, string, error) {
+	c, err := e.Cluster()
+	if err != nil {
+		return nil, "", err
+	}
+	ns, err := e.Namespace()
+	return c, ns, err
 }
 
 func (e *Env) connect() (client.WithWatch, error) {

@@ -37,11 +37,7 @@ func run(ctx context.Context, e *env.Env, what string) error {
 	if err != nil {
 		return err
 	}
-	c, err := e.Cluster()
-	if err != nil {
-		return err
-	}
-	ns, err := e.Namespace()
+	c, ns, err := e.Open()
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package get
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -53,52 +54,61 @@ func (o *options) run(ctx context.Context, e *env.Env, args []string) error {
 		}
 		wanted = []kinds.Kind{k}
 	}
-	c, err := e.Cluster()
-	if err != nil {
-		return err
+	if len(args) == 2 && (o.all || args[0] == "all") {
+		return errors.New("a name belongs to one kind in one namespace: leave out the name, or all")
 	}
-	ns, err := e.Namespace()
+	c, ns, err := e.Open()
 	if err != nil {
 		return err
 	}
 	if o.all {
 		ns = ""
 	}
-	found := 0
+	var tables []table
+	var every []client.Object
 	for _, k := range wanted {
 		objects, err := list(ctx, c, k, ns, args[1:])
 		if err != nil {
 			return err
 		}
-		found += len(objects)
-		if len(objects) == 0 && o.output != "json" && o.output != "yaml" {
-			continue
-		}
-		if err := o.show(e, k, objects, len(args) == 2); err != nil {
-			return err
+		every = append(every, objects...)
+		if len(objects) > 0 {
+			tables = append(tables, table{k, objects})
 		}
 	}
-	if found == 0 {
-		where := "namespace " + ns
+	if len(every) == 0 {
+		what, where := strings.ToLower(args[0]), "namespace "+ns
+		if what == "all" {
+			what = "objects"
+		}
 		if ns == "" {
 			where = "any namespace"
 		}
-		e.Say("no %s found in %s", args[0], where)
+		e.Say("no %s found in %s", what, where)
 	}
-	return nil
+	if o.output == "json" || o.output == "yaml" || o.output == "name" {
+		return print.Data(e.Out, o.output, every, len(args) == 2)
+	}
+	return o.show(e, tables, len(wanted) > 1)
+}
+
+// table is what is shown of one kind.
+type table struct {
+	kind    kinds.Kind
+	objects []client.Object
 }
 
 func list(ctx context.Context, c client.Client, k kinds.Kind, ns string, names []string) ([]client.Object, error) {
 	if len(names) == 1 {
 		o := k.Object()
-		if err := c.Get(ctx, client.ObjectKey{Namespace: ns, Name: names[0]}, o); err != nil {
-			return nil, fmt.Errorf("get %s: %w", k.Words[1], err)
+		if err := kinds.Get(ctx, c, k.Words[0], ns, names[0], o); err != nil {
+			return nil, err
 		}
 		return []client.Object{o}, named(c, []client.Object{o})
 	}
 	l := k.List()
 	if err := c.List(ctx, l, client.InNamespace(ns)); err != nil {
-		return nil, fmt.Errorf("list %s: %w", k.Words[0], err)
+		return nil, kinds.Explain(err, k.Words[0], ns, "")
 	}
 	items, err := meta.ExtractList(l)
 	if err != nil {
@@ -123,11 +133,25 @@ func named(c client.Client, objects []client.Object) error {
 	return nil
 }
 
-func (o *options) show(e *env.Env, k kinds.Kind, objects []client.Object, alone bool) error {
-	if o.output == "json" || o.output == "yaml" || o.output == "name" {
-		return print.Data(e.Out, o.output, objects, alone)
+// show writes the tables, with the kind before each name when there are several kinds.
+func (o *options) show(e *env.Env, tables []table, several bool) error {
+	for i, t := range tables {
+		prefix := ""
+		if several {
+			prefix = t.kind.Words[1] + "/"
+		}
+		if i > 0 {
+			fmt.Fprintln(e.Out)
+		}
+		if err := print.Table(e.Out, o.rows(t, prefix)); err != nil {
+			return err
+		}
 	}
-	head := []string{"NAME", "READY", "STATUS", k.Column, "AGE"}
+	return nil
+}
+
+func (o *options) rows(t table, prefix string) [][]string {
+	head := []string{"NAME", "READY", "STATUS", t.kind.Column, "AGE"}
 	if o.all {
 		head = append([]string{"NAMESPACE"}, head...)
 	}
@@ -136,13 +160,13 @@ func (o *options) show(e *env.Env, k kinds.Kind, objects []client.Object, alone 
 		width = 0
 	}
 	rows := [][]string{head}
-	for _, x := range objects {
+	for _, x := range t.objects {
 		ready, message := kinds.Ready(x)
-		row := []string{x.GetName(), ready, print.Line(message, width), k.Cell(x), print.Age(x.GetCreationTimestamp(), time.Now())}
+		row := []string{prefix + x.GetName(), ready, print.Line(message, width), t.kind.Cell(x), print.Age(x.GetCreationTimestamp(), time.Now())}
 		if o.all {
 			row = append([]string{x.GetNamespace()}, row...)
 		}
 		rows = append(rows, row)
 	}
-	return print.Table(e.Out, rows)
+	return rows
 }

@@ -1,7 +1,6 @@
 package install
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +26,7 @@ func Command(cluster func() (*rest.Config, error)) *cobra.Command {
 			}
 			config, err := cluster()
 			if err != nil {
-				return fmt.Errorf("find the cluster: %w", err)
+				return err
 			}
 			return Apply(cmd.Context(), config, objects, Options{Timeout: timeout, NoWait: noWait, Log: cmd.ErrOrStderr()})
 		},

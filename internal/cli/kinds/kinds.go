@@ -2,10 +2,13 @@
 package kinds
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -50,14 +53,14 @@ func All() []Kind {
 // Find returns the kind of a word. A word that nearly is one is named in the error.
 func Find(word string) (Kind, error) {
 	lower := strings.ToLower(word)
-	var near string
+	near, nearest := "", 3
 	for _, k := range All() {
 		if slices.Contains(k.Words, lower) {
 			return k, nil
 		}
 		for _, w := range k.Words {
-			if near == "" && distance(lower, w) <= 2 {
-				near = w
+			if d := distance(lower, w); d <= 2 && d < nearest {
+				near, nearest = w, d
 			}
 		}
 	}
@@ -65,6 +68,30 @@ func Find(word string) (Kind, error) {
 		return Kind{}, fmt.Errorf("there is no kind %q: did you mean %q?", word, near)
 	}
 	return Kind{}, fmt.Errorf("there is no kind %q: want one of %s", word, strings.Join(Words(), ", "))
+}
+
+// Get reads one object. An object that is not there is said in words.
+func Get(ctx context.Context, c client.Reader, word, namespace, name string, into client.Object) error {
+	return Explain(c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into), word, namespace, name)
+}
+
+// Explain says in words what is not there; without a name it is about a list.
+func Explain(err error, word, namespace, name string) error {
+	k, unknown := Find(word)
+	switch {
+	case err == nil:
+		return nil
+	case unknown != nil:
+		return unknown
+	case apierrors.IsNotFound(err) && name != "":
+		return fmt.Errorf("there is no %s %q in namespace %s: 'get %s' lists what is there", k.Words[1], name, namespace, k.Words[0])
+	case meta.IsNoMatchError(err):
+		return fmt.Errorf("the cluster does not know the kind %s: %w: run 'install'", k.Name, err)
+	}
+	if name == "" {
+		return fmt.Errorf("list %s: %w", k.Words[0], err)
+	}
+	return fmt.Errorf("get %s %s: %w", k.Words[1], name, err)
 }
 
 // Words lists the plural of every kind.

@@ -15,8 +15,9 @@ import (
 func Command(e *env.Env) *cobra.Command {
 	return &cobra.Command{
 		Use: "lint DIR", Short: "Judge a catalog as the controller would, without a cluster",
-		Long: "Lint builds the Kustomize tree in DIR and prints a line for each thing that is wrong, with file and line.",
-		Args: cobra.ExactArgs(1),
+		Long:    "Lint builds the Kustomize tree in DIR and prints a line for each thing that is wrong, with file and line.",
+		Example: "  kubernaut lint catalog",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
 				return fmt.Errorf("%s is not a folder", args[0])

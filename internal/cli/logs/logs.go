@@ -3,7 +3,9 @@ package logs
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/cli/env"
+	"github.com/kubernaut/kubernaut/internal/cli/kinds"
 	"github.com/kubernaut/kubernaut/internal/names"
 )
 
@@ -23,7 +26,8 @@ func Command(e *env.Env) *cobra.Command {
 	var follow bool
 	c := &cobra.Command{
 		Use: "logs EXECUTION [STEP]", Short: "Show what the steps of a run wrote, each line with its step",
-		Args: cobra.RangeArgs(1, 2),
+		Example: "  kubernaut logs raise-memory-x7k2p clone --follow",
+		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return run(cmd.Context(), e, args, follow)
 		},
@@ -33,16 +37,20 @@ func Command(e *env.Env) *cobra.Command {
 }
 
 func run(ctx context.Context, e *env.Env, args []string, follow bool) error {
-	c, err := e.Cluster()
+	c, ns, err := e.Open()
 	if err != nil {
 		return err
 	}
-	ns, err := e.Namespace()
-	if err != nil {
+	we := &v1alpha1.WorkflowExecution{}
+	if err := kinds.Get(ctx, c, "execution", ns, args[0], we); err != nil {
 		return err
 	}
-	if err := c.Get(ctx, client.ObjectKey{Namespace: ns, Name: args[0]}, &v1alpha1.WorkflowExecution{}); err != nil {
-		return fmt.Errorf("get execution: %w", err)
+	place := map[string]int{}
+	for i, s := range we.Status.Steps {
+		place[s.Name] = i
+	}
+	if _, known := place[args[len(args)-1]]; len(args) == 2 && !known {
+		return fmt.Errorf("execution %s has no step %q: 'tree %s' shows them", args[0], args[1], args[0])
 	}
 	labels := client.MatchingLabels{v1alpha1.LabelExecution: names.Label(args[0])}
 	if len(args) == 2 {
@@ -64,17 +72,22 @@ func run(ctx context.Context, e *env.Env, args []string, follow bool) error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(pods.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	// Creation is told in whole seconds, so steps of one second keep the workflow's order.
+	slices.SortStableFunc(pods.Items, func(a, b corev1.Pod) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
+			place[a.Labels[v1alpha1.LabelStep]]-place[b.Labels[v1alpha1.LabelStep]])
+	})
+	var problems []error // a pod that has not started hides no other's log
 	for _, pod := range pods.Items {
 		stream, err := set.CoreV1().Pods(ns).GetLogs(pod.Name, &corev1.PodLogOptions{Follow: follow}).Stream(ctx)
-		if err != nil {
-			return fmt.Errorf("read log of pod %s: %w", pod.Name, err)
+		if err == nil {
+			err = prefix(e.Out, stream, pod.Labels[v1alpha1.LabelStep])
 		}
-		if err := prefix(e.Out, stream, pod.Labels[v1alpha1.LabelStep]); err != nil {
-			return err
+		if err != nil {
+			problems = append(problems, fmt.Errorf("read log of pod %s: %w", pod.Name, err))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // prefix copies lines with the name of their step before them.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
@@ -67,11 +68,22 @@ func Age(at metav1.Time, now time.Time) string {
 	return duration.HumanDuration(now.Sub(at.Time))
 }
 
-// Line makes one line of at most limit characters out of a message.
+// Line makes one line of at most limit characters out of a message. What would
+// steer a terminal is taken out: messages carry words of actions and forges.
 func Line(text string, limit int) string {
-	text = strings.Join(strings.Fields(text), " ")
+	text = Plain(strings.Join(strings.Fields(text), " "))
 	if r := []rune(text); limit > 0 && len(r) > limit {
 		return string(r[:limit-1]) + "…"
 	}
 	return text
+}
+
+// Plain takes out control characters.
+func Plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, text)
 }

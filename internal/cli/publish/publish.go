@@ -29,6 +29,13 @@ func Command(e *env.Env) *cobra.Command {
 			"  kubernaut actions keys --output kubernaut\n" +
 			"  kubernaut actions sign --key kubernaut.key $(cat digests)",
 	}
+	c.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return fmt.Errorf("there is no verb %q: want build, push, sign or keys", args[0])
+		}
+		return nil
+	}
+	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	c.AddCommand(build(e), push(e), signing(e), keys(e))
 	return c
 }

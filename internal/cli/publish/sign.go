@@ -39,19 +39,22 @@ func sign(ctx context.Context, e *env.Env, key, format string, refs []string) er
 	if format != string(policy.Bundle) && format != string(policy.Legacy) {
 		return fmt.Errorf("format %q is not known: want bundle or legacy", format)
 	}
-	private, err := os.ReadFile(key)
-	if err != nil {
-		return err
-	}
-	signer, err := verifyimage.LoadSigner(private, []byte(e.Getenv(passwordVariable)))
-	if err != nil {
-		return fmt.Errorf("read key %s with the passphrase in %s: %w", key, passwordVariable, err)
-	}
-	door := image.New(image.Options{Keychain: image.DockerConfig()})
 	for _, ref := range refs {
 		if !strings.Contains(ref, "@sha256:") {
 			return fmt.Errorf("%s is no digest: a tag can move, so sign what 'actions push' printed", ref)
 		}
+	}
+	private, err := os.ReadFile(key)
+	if err != nil {
+		return err
+	}
+	password := e.Getenv(passwordVariable)
+	signer, err := verifyimage.LoadSigner(private, []byte(password))
+	if err != nil {
+		return fmt.Errorf("read key %s with the passphrase in %s%s: %w", key, passwordVariable, unset(password), err)
+	}
+	door := image.New(image.Options{Keychain: image.DockerConfig()})
+	for _, ref := range refs {
 		img, err := door.Resolve(ctx, ref, verify.Subject{})
 		if err != nil {
 			return err
@@ -68,29 +71,47 @@ func keys(e *env.Env) *cobra.Command {
 	var output string
 	c := &cobra.Command{
 		Use: "keys", Short: "Make a key pair to sign with", Args: cobra.NoArgs,
-		Long: "Keys writes NAME.key, protected by the passphrase in " + passwordVariable + ", and NAME.pub, which goes into a ClusterImagePolicy.",
-		RunE: func(*cobra.Command, []string) error {
-			private, public, err := verifyimage.GenerateKeyPair([]byte(e.Getenv(passwordVariable)))
-			if err != nil {
-				return err
-			}
-			file, err := os.OpenFile(output+".key", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-			if err != nil {
-				return fmt.Errorf("write the private key, which never replaces another: %w", err)
-			}
-			if _, err := file.Write(private); err != nil {
-				return err
-			}
-			if err := file.Close(); err != nil {
-				return err
-			}
-			if err := os.WriteFile(output+".pub", public, 0o644); err != nil {
-				return err
-			}
-			e.Say("✔ wrote %s.key and %s.pub", output, output)
-			return nil
-		},
+		Long:    "Keys writes NAME.key, protected by the passphrase in " + passwordVariable + ", and NAME.pub, which goes into a ClusterImagePolicy.",
+		Example: "  " + passwordVariable + "=… kubernaut actions keys --output kubernaut",
+		RunE:    func(*cobra.Command, []string) error { return pair(e, output) },
 	}
 	c.Flags().StringVar(&output, "output", "kubernaut", "name of the two files without their endings")
 	return c
+}
+
+// pair writes both halves of a new key, or neither.
+func pair(e *env.Env, output string) error {
+	password := e.Getenv(passwordVariable)
+	if password == "" {
+		return fmt.Errorf("set %s to the passphrase that protects the private key", passwordVariable)
+	}
+	private, public, err := verifyimage.GenerateKeyPair([]byte(password))
+	if err != nil {
+		return err
+	}
+	if err := exclusive(output+".pub", public, 0o644); err != nil {
+		return err
+	}
+	if err := exclusive(output+".key", private, 0o600); err != nil {
+		return errors.Join(err, os.Remove(output+".pub"))
+	}
+	e.Say("✔ wrote %s.key and %s.pub", output, output)
+	return nil
+}
+
+// exclusive writes a file that does not exist yet.
+func exclusive(name string, data []byte, mode os.FileMode) error {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return fmt.Errorf("write a key, which never replaces another: %w", err)
+	}
+	_, err = file.Write(data)
+	return errors.Join(err, file.Close())
+}
+
+func unset(password string) string {
+	if password == "" {
+		return ", which is not set"
+	}
+	return ""
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/catalog"
 	"github.com/kubernaut/kubernaut/internal/cli/env"
+	"github.com/kubernaut/kubernaut/internal/cli/kinds"
 )
 
 type decision struct {
@@ -26,8 +27,9 @@ func Approve(e *env.Env) *cobra.Command {
 	d := &decision{}
 	c := &cobra.Command{
 		Use: "approve EXECUTION", Short: "Approve or refuse a run that has more steps than may run unasked",
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return d.run(cmd.Context(), e, args[0]) },
+		Example: "  kubernaut approve raise-memory-x7k2p --comment 'seen with the team'",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return d.run(cmd.Context(), e, args[0]) },
 	}
 	c.Flags().BoolVar(&d.refuse, "refuse", false, "refuse the run instead")
 	c.Flags().DurationVar(&d.hold, "for", time.Hour, "how long the decision holds")
@@ -41,8 +43,11 @@ func (d *decision) run(ctx context.Context, e *env.Env, name string) error {
 		return err
 	}
 	we := &v1alpha1.WorkflowExecution{}
-	if err := c.Get(ctx, client.ObjectKey{Namespace: ns, Name: name}, we); err != nil {
-		return fmt.Errorf("get execution: %w", err)
+	if err := kinds.Get(ctx, c, "execution", ns, name, we); err != nil {
+		return err
+	}
+	if we.Status.CompletedAt != nil {
+		return fmt.Errorf("execution %s has ended: there is nothing to decide", name)
 	}
 	hash, err := contentHash(ctx, c, we)
 	if err != nil {
@@ -72,8 +77,11 @@ func contentHash(ctx context.Context, c client.Client, we *v1alpha1.WorkflowExec
 		return catalog.Hash(v1alpha1.Workflow{Spec: v1alpha1.WorkflowSpec{Steps: we.Spec.Steps}}), nil
 	}
 	w := &v1alpha1.Workflow{}
-	if err := c.Get(ctx, client.ObjectKey{Namespace: we.Namespace, Name: we.Spec.WorkflowRef.Name}, w); err != nil {
-		return "", fmt.Errorf("get workflow: %w", err)
+	if err := kinds.Get(ctx, c, "workflow", we.Namespace, we.Spec.WorkflowRef.Name, w); err != nil {
+		return "", err
+	}
+	if w.Status.ContentHash == "" {
+		return "", fmt.Errorf("workflow %s was not looked at yet, so there is nothing to approve: see 'get workflows'", w.Name)
 	}
 	return w.Status.ContentHash, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fluxcd/pkg/apis/meta"
@@ -13,10 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/internal/cli/env"
 	"github.com/kubernaut/kubernaut/internal/cli/kinds"
+	"github.com/kubernaut/kubernaut/internal/cli/print"
 )
 
 // Reconcile is the verb that has an object looked at now.
@@ -24,7 +27,8 @@ func Reconcile(e *env.Env) *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use: "reconcile KIND NAME", Short: "Have an object looked at now, and wait until it was",
-		Args: cobra.ExactArgs(2),
+		Example: "  kubernaut reconcile catalog shop",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
@@ -40,6 +44,16 @@ func reconcile(ctx context.Context, e *env.Env, word, name string) error {
 	if err != nil {
 		return err
 	}
+	if k.Name == "ExecutionPolicy" || k.Name == "Approval" {
+		return fmt.Errorf("a %s is read when it is needed: there is nothing to reconcile", k.Name)
+	}
+	o := k.Object()
+	if err := kinds.Get(ctx, c, word, ns, name, o); err != nil {
+		return err
+	}
+	if suspended(o) {
+		return fmt.Errorf("%s %s is suspended: 'resume %s %s' takes up work again", k.Name, name, k.Words[1], name)
+	}
 	w, err := c.Watch(ctx, k.List(), client.InNamespace(ns), client.MatchingFields{"metadata.name": name})
 	if err != nil {
 		return fmt.Errorf("watch %s %s: %w", word, name, err)
@@ -52,27 +66,47 @@ func reconcile(ctx context.Context, e *env.Env, word, name string) error {
 	e.Say("► asked to reconcile %s %s", k.Name, name)
 	for event := range w.ResultChan() {
 		o, ok := event.Object.(client.Object)
-		if !ok || o.GetName() != name || handled(o) != token {
+		if !ok || o.GetName() != name {
 			continue
 		}
-		status, message := kinds.Ready(o)
-		if status != "True" {
-			return fmt.Errorf("%s %s was reconciled and is not ready: %s", k.Name, name, message)
+		if event.Type == watch.Deleted {
+			return fmt.Errorf("%s %s was deleted", k.Name, name)
 		}
-		e.Say("✔ %s %s is ready: %s", k.Name, name, message)
-		return nil
+		if field(o, "status", "lastHandledReconcileAt") == any(token) {
+			return tell(e, k, o)
+		}
 	}
 	return fmt.Errorf("%s %s was not reconciled in time: is the controller running? 'check' tells", k.Name, name)
 }
 
-// handled is the last request that the object's controller has seen.
-func handled(o client.Object) string {
+// tell says where a reconciled object stands. Work that goes on, such as a run's,
+// is no failure.
+func tell(e *env.Env, k kinds.Kind, o client.Object) error {
+	status, message := kinds.Ready(o)
+	switch status {
+	case "True":
+		e.Say("✔ %s %s is ready: %s", k.Name, o.GetName(), print.Line(message, 0))
+	case "Unknown":
+		e.Say("► %s %s was reconciled and goes on: %s", k.Name, o.GetName(), print.Line(message, 0))
+	default:
+		return fmt.Errorf("%s %s was reconciled and is not ready: %s", k.Name, o.GetName(), print.Line(message, 0))
+	}
+	return nil
+}
+
+func suspended(o client.Object) bool { return field(o, "spec", "suspend") == any(true) }
+
+// field of an object of any kind; nil where it has none.
+func field(o client.Object, path ...string) any {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
-		return ""
+		return nil
 	}
-	token, _, _ := unstructured.NestedString(fields, "status", "lastHandledReconcileAt")
-	return token
+	value, _, err := unstructured.NestedFieldNoCopy(fields, path...)
+	if err != nil {
+		return nil
+	}
+	return value
 }
 
 // Suspend is the verb that stops new work on an object.
@@ -88,6 +122,7 @@ func Resume(e *env.Env) *cobra.Command {
 func set(e *env.Env, use, short, done string, change map[string]any) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: cobra.ExactArgs(2),
+		Example: "  kubernaut " + strings.Fields(use)[0] + " catalog shop",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k, c, ns, err := find(e, args[0])
 			if err != nil {
@@ -109,6 +144,7 @@ func set(e *env.Env, use, short, done string, change map[string]any) *cobra.Comm
 func Cancel(e *env.Env) *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel EXECUTION", Short: "Stop the running steps of a run and end it", Args: cobra.ExactArgs(1),
+		Example: "  kubernaut cancel raise-memory-x7k2p",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k, c, ns, err := find(e, "execution")
 			if err != nil {
@@ -128,11 +164,7 @@ func find(e *env.Env, word string) (kinds.Kind, client.WithWatch, string, error)
 	if err != nil {
 		return k, nil, "", err
 	}
-	c, err := e.Cluster()
-	if err != nil {
-		return k, nil, "", err
-	}
-	ns, err := e.Namespace()
+	c, ns, err := e.Open()
 	return k, c, ns, err
 }
 
@@ -145,7 +177,7 @@ func patch(ctx context.Context, c client.Client, k kinds.Kind, ns, name string, 
 	o.SetNamespace(ns)
 	o.SetName(name)
 	if err := c.Patch(ctx, o, client.RawPatch(types.MergePatchType, data)); err != nil {
-		return fmt.Errorf("change %s: %w", k.Words[1], err)
+		return kinds.Explain(err, k.Words[0], ns, name)
 	}
 	return nil
 }

@@ -4,7 +4,9 @@ package start
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 
@@ -16,6 +18,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/cli/env"
+	"github.com/kubernaut/kubernaut/internal/cli/kinds"
 	"github.com/kubernaut/kubernaut/internal/cli/tree"
 )
 
@@ -48,17 +51,19 @@ func (o *options) run(ctx context.Context, e *env.Env, args []string) error {
 	if (len(args) == 1) == (o.file != "") {
 		return fmt.Errorf("name one workflow, or a manifest with --file")
 	}
-	c, err := e.Cluster()
-	if err != nil {
-		return err
+	if o.file != "" && (len(o.params) > 0 || o.name != "" || o.reason != "") {
+		return errors.New("a manifest says its own name, parameters and reason: change them there")
 	}
-	ns, err := e.Namespace()
+	c, ns, err := e.Open()
 	if err != nil {
 		return err
 	}
 	we, err := o.execution(ctx, c, ns, args)
 	if err != nil {
 		return err
+	}
+	if chosen := *e.Flags.Namespace; chosen != "" && we.Namespace != "" && we.Namespace != chosen {
+		return fmt.Errorf("%s is for namespace %s, and --namespace is %s", o.file, we.Namespace, chosen)
 	}
 	if we.Namespace == "" {
 		we.Namespace = ns
@@ -79,7 +84,7 @@ func (o *options) execution(ctx context.Context, c client.Client, ns string, arg
 	if o.file != "" {
 		data, err := os.ReadFile(o.file)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read manifest: %w", err)
 		}
 		if err := yaml.UnmarshalStrict(data, we); err != nil {
 			return nil, fmt.Errorf("read %s: %w", o.file, err)
@@ -90,8 +95,8 @@ func (o *options) execution(ctx context.Context, c client.Client, ns string, arg
 		return we, nil
 	}
 	w := &v1alpha1.Workflow{}
-	if err := c.Get(ctx, client.ObjectKey{Namespace: ns, Name: args[0]}, w); err != nil {
-		return nil, fmt.Errorf("get workflow: %w: 'get workflows' lists them", err)
+	if err := kinds.Get(ctx, c, "workflow", ns, args[0], w); err != nil {
+		return nil, err
 	}
 	values, err := parameters(w.Spec.Parameters, o.params)
 	if err != nil {
@@ -121,13 +126,21 @@ func parameters(schema []v1alpha1.Parameter, pairs []string) (*apiextensionsv1.J
 		}
 		kind, ok := types[name]
 		if !ok {
-			return nil, fmt.Errorf("the workflow has no parameter %q: it has %s", name, strings.Join(known, ", "))
+			return nil, fmt.Errorf("the workflow has no parameter %q: it has %s", name, or(strings.Join(known, ", "), "none"))
 		}
 		value, err := encode(kind, text)
 		if err != nil {
 			return nil, fmt.Errorf("parameter %s: %w", name, err)
 		}
+		if _, twice := values[name]; twice {
+			return nil, fmt.Errorf("parameter %s is given twice", name)
+		}
 		values[name] = value
+	}
+	for _, p := range schema {
+		if _, given := values[p.Name]; p.Required && p.Default == nil && !given {
+			return nil, fmt.Errorf("the workflow needs parameter %s: give it with -p %s=…", p.Name, p.Name)
+		}
 	}
 	data, err := json.Marshal(values)
 	return &apiextensionsv1.JSON{Raw: data}, err
@@ -136,10 +149,36 @@ func parameters(schema []v1alpha1.Parameter, pairs []string) (*apiextensionsv1.J
 func encode(kind, text string) (json.RawMessage, error) {
 	switch kind {
 	case "integer", "number", "boolean", "array", "object":
-		if !json.Valid([]byte(text)) {
+		if !is(kind, text) {
 			return nil, fmt.Errorf("%q is not %s in JSON", text, kind)
 		}
 		return json.RawMessage(text), nil
 	}
 	return json.Marshal(text)
+}
+
+// is says whether text is JSON of a type.
+func is(kind, text string) bool {
+	var value any
+	if json.Unmarshal([]byte(text), &value) != nil {
+		return false
+	}
+	switch v := value.(type) {
+	case float64:
+		return kind == "number" || kind == "integer" && v == math.Trunc(v)
+	case bool:
+		return kind == "boolean"
+	case []any:
+		return kind == "array"
+	case map[string]any:
+		return kind == "object"
+	}
+	return false
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,11 +25,7 @@ func Command(e *env.Env) *cobra.Command {
 		Example: "  kubernaut tree raise-memory-x7k2p --watch",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := e.Cluster()
-			if err != nil {
-				return err
-			}
-			ns, err := e.Namespace()
+			c, ns, err := e.Open()
 			if err != nil {
 				return err
 			}
@@ -39,50 +34,14 @@ func Command(e *env.Env) *cobra.Command {
 				return Follow(cmd.Context(), e, c, key)
 			}
 			we := &v1alpha1.WorkflowExecution{}
-			if err := c.Get(cmd.Context(), key, we); err != nil {
-				return fmt.Errorf("get execution: %w", err)
+			if err := kinds.Get(cmd.Context(), c, "execution", key.Namespace, key.Name, we); err != nil {
+				return err
 			}
 			return Write(cmd.Context(), e.Out, c, we)
 		},
 	}
-	c.Flags().BoolVarP(&watch, "watch", "w", false, "show it again at each change, until the run has ended")
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "follow the run until it has ended; fails when the run does")
 	return c
-}
-
-// Follow shows a run at each change until it has ended. A run that did not
-// reach its goal is an error.
-func Follow(ctx context.Context, e *env.Env, c client.WithWatch, key client.ObjectKey) error {
-	w, err := c.Watch(ctx, &v1alpha1.WorkflowExecutionList{}, client.InNamespace(key.Namespace), client.MatchingFields{"metadata.name": key.Name})
-	if err != nil {
-		return fmt.Errorf("watch execution %s: %w", key.Name, err)
-	}
-	defer w.Stop()
-	height := 0
-	for event := range w.ResultChan() {
-		we, ok := event.Object.(*v1alpha1.WorkflowExecution)
-		if !ok || we.Name != key.Name {
-			continue
-		}
-		var text strings.Builder
-		if err := Write(ctx, &text, c, we); err != nil {
-			return err
-		}
-		if e.Terminal && height > 0 {
-			fmt.Fprintf(e.Out, "\x1b[%dA\x1b[J", height) // back to the top of the last tree
-		}
-		height = strings.Count(text.String(), "\n")
-		fmt.Fprint(e.Out, text.String())
-		if !e.Terminal {
-			fmt.Fprintln(e.Out)
-		}
-		if we.Status.CompletedAt != nil {
-			return Outcome(we)
-		}
-	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("stopped watching execution %s, which goes on: %w", key.Name, ctx.Err())
-	}
-	return fmt.Errorf("the watch of execution %s ended: see it again with tree --watch", key.Name)
 }
 
 // Outcome is nil for a run that reached its goal.
@@ -91,7 +50,7 @@ func Outcome(we *v1alpha1.WorkflowExecution) error {
 		return nil
 	}
 	_, message := kinds.Ready(we)
-	return fmt.Errorf("execution %s: %s: %s", we.Name, we.Status.Phase, message)
+	return fmt.Errorf("execution %s: %s: %s", we.Name, we.Status.Phase, print.Line(message, 0))
 }
 
 // Write writes the tree of a run once.
