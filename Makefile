@@ -42,7 +42,7 @@ test: deps ## Run all tests but those that need the lab; builds a Kubernetes API
 
 .PHONY: e2e
 e2e: lab-up ## Run the end-to-end tests on the lab
-	go test -count=1 -timeout 40m ./test/e2e/...
+	go test -v -count=1 -timeout 40m ./test/e2e/
 
 .PHONY: bench
 bench: ## Run the benchmarks of the pure packages

@@ -13,8 +13,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"github.com/fluxcd/pkg/runtime/conditions/check"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -88,19 +91,34 @@ func reach(t *testing.T, we *v1alpha1.WorkflowExecution, limit time.Duration, wh
 	}
 }
 
-// lawful fails the test if the conditions break one of Flux's rules.
-func lawful(t *testing.T, o client.Object) {
+// lawful fails the test if the conditions break one of Flux's rules, or if
+// those who wait by kstatus would be told the wrong thing.
+func lawful(t *testing.T, we *v1alpha1.WorkflowExecution) {
 	t.Helper()
-	checker := check.NewChecker(shared.Client, &check.Conditions{NegativePolarity: []string{"Stalled", "Reconciling"}})
-	checker.DisableFetch = true
-	we, ok := o.(*v1alpha1.WorkflowExecution)
-	if !ok {
-		return
-	}
 	we = we.DeepCopy()
 	we.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("WorkflowExecution"))
+	checker := check.NewChecker(shared.Client, &check.Conditions{NegativePolarity: []string{"Stalled", "Reconciling"}})
+	checker.DisableFetch = true
 	if fail, _ := checker.Check(t.Context(), we); fail != nil {
 		t.Errorf("unlawful conditions: %v\n%s", fail, yamlOf(we.Status.Conditions))
+	}
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(we)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := status.Compute(&unstructured.Unstructured{Object: fields})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := status.InProgressStatus
+	switch we.Status.Phase {
+	case v1alpha1.ExecutionCompleted:
+		want = status.CurrentStatus
+	case v1alpha1.ExecutionFailed, v1alpha1.ExecutionCancelled:
+		want = status.FailedStatus
+	}
+	if got.Status != want {
+		t.Errorf("kstatus is %s in phase %s, want %s: %s", got.Status, we.Status.Phase, want, yamlOf(we.Status.Conditions))
 	}
 }
 

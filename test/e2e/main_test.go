@@ -49,7 +49,7 @@ func prepare(m *testing.M) (int, error) {
 	if shared.actions, err = lab.Actions(ctx, dir); err != nil {
 		return 1, err
 	}
-	if err := lab.Policy(ctx, "e2e", lab.Registry+"/kubernaut/**", lab.PublicKey); err != nil {
+	if err := lab.Policy(ctx, "e2e", lab.Registry+"/e2e/**", lab.PublicKey); err != nil {
 		return 1, err
 	}
 	if shared.controller, err = lab.Controller(ctx, dir); err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // Repository names an image in the lab's registry.
-func (l *Lab) Repository(name string) string { return l.Registry + "/kubernaut/actions/" + name }
+func (l *Lab) Repository(name string) string { return l.Registry + "/e2e/actions/" + name }
 
 // Actions builds, pushes and signs every built-in action, half of them in each
 // of cosign's formats, and returns the images by name.
