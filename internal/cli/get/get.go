@@ -65,7 +65,7 @@ func (o *options) run(ctx context.Context, e *env.Env, args []string) error {
 		ns = ""
 	}
 	var tables []table
-	var every []client.Object
+	every := []client.Object{} // an empty list is [] in JSON
 	for _, k := range wanted {
 		objects, err := list(ctx, c, k, ns, args[1:])
 		if err != nil {

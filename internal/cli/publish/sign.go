@@ -23,9 +23,10 @@ func signing(e *env.Env) *cobra.Command {
 	var key, format string
 	c := &cobra.Command{
 		Use: "sign IMAGE@DIGEST…", Short: "Sign pushed images by their digests",
-		Long: "Sign stores a signature beside each image, as cosign does. The key's passphrase is read from " + passwordVariable + ".",
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return sign(cmd.Context(), e, key, format, args) },
+		Long:    "Sign stores a signature beside each image, as cosign does. The key's passphrase is read from " + passwordVariable + ".",
+		Example: "  kubernaut actions sign --key kubernaut.key registry.example.com/kubernaut/actions/git-clone@sha256:…",
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return sign(cmd.Context(), e, key, format, args) },
 	}
 	c.Flags().StringVar(&key, "key", "", "file of the private key, as 'actions keys' or cosign writes it")
 	c.Flags().StringVar(&format, "format", string(policy.Bundle), "bundle (cosign 3) or legacy (cosign 2)")
