@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,16 +51,18 @@ func TestExamplesAreValid(t *testing.T) {
 				t.Errorf("example %q names no verb: %v", line, err)
 				continue
 			}
-			for _, word := range rest {
-				name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
-				known := found.Flags().Lookup(name) != nil || c.PersistentFlags().Lookup(name) != nil ||
-					len(name) == 1 && found.Flags().ShorthandLookup(name) != nil
-				if strings.HasPrefix(word, "-") && !known {
-					t.Errorf("example %q has no flag %s", line, word)
-				}
+			if i := slices.IndexFunc(rest, func(word string) bool { return !knows(found, c, word) }); i >= 0 {
+				t.Errorf("example %q has no flag %s", line, rest[i])
 			}
 		}
 	}
+}
+
+// knows says whether a word is no flag or one that the verb has.
+func knows(verb, root *cobra.Command, word string) bool {
+	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	return !strings.HasPrefix(word, "-") || verb.Flags().Lookup(name) != nil || root.PersistentFlags().Lookup(name) != nil ||
+		len(name) == 1 && verb.Flags().ShorthandLookup(name) != nil
 }
 
 func find(c *cobra.Command, name string) *cobra.Command {

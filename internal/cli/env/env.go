@@ -29,6 +29,8 @@ type Env struct {
 	Flags *genericclioptions.ConfigFlags
 	// Getenv reads a variable.
 	Getenv func(string) string
+	// Environ is what programs that a verb starts inherit.
+	Environ func() []string
 	// Cluster connects; tests put a client of their own here.
 	Cluster func() (client.WithWatch, error)
 }
@@ -37,7 +39,7 @@ type Env struct {
 func New() *Env {
 	e := &Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stdout.Fd())),
-		Flags: genericclioptions.NewConfigFlags(true).WithWarningPrinter(genericclioptions.IOStreams{ErrOut: os.Stderr}), Getenv: os.Getenv,
+		Flags: genericclioptions.NewConfigFlags(true).WithWarningPrinter(genericclioptions.IOStreams{ErrOut: os.Stderr}), Getenv: os.Getenv, Environ: os.Environ,
 	}
 	e.Size = func() (int, int) {
 		width, height, err := term.GetSize(int(os.Stdout.Fd()))

@@ -46,13 +46,9 @@ func (o *options) run(ctx context.Context, e *env.Env, args []string) error {
 	if err := print.Known(o.output); err != nil {
 		return err
 	}
-	wanted := kinds.All()
-	if args[0] != "all" {
-		k, err := kinds.Find(args[0])
-		if err != nil {
-			return err
-		}
-		wanted = []kinds.Kind{k}
+	wanted, err := choose(args[0])
+	if err != nil {
+		return err
 	}
 	if len(args) == 2 && (o.all || args[0] == "all") {
 		return errors.New("a name belongs to one kind in one namespace: leave out the name, or all")
@@ -64,32 +60,53 @@ func (o *options) run(ctx context.Context, e *env.Env, args []string) error {
 	if o.all {
 		ns = ""
 	}
+	tables, every, err := gather(ctx, c, wanted, ns, args[1:])
+	if err != nil {
+		return err
+	}
+	if len(every) == 0 {
+		e.Say("%s", nothing(args[0], ns))
+	}
+	switch o.output {
+	case "json", "yaml", "name":
+		return print.Data(e.Out, o.output, every, len(args) == 2)
+	}
+	return o.show(e, tables, len(wanted) > 1)
+}
+
+func choose(word string) ([]kinds.Kind, error) {
+	if word == "all" {
+		return kinds.All(), nil
+	}
+	k, err := kinds.Find(word)
+	return []kinds.Kind{k}, err
+}
+
+func nothing(what, ns string) string {
+	if what == "all" {
+		what = "objects"
+	}
+	if ns == "" {
+		return "no " + what + " found in any namespace"
+	}
+	return "no " + what + " found in namespace " + ns
+}
+
+// gather reads the objects of the kinds, by kind and all together.
+func gather(ctx context.Context, c client.Client, wanted []kinds.Kind, ns string, names []string) ([]table, []client.Object, error) {
 	var tables []table
 	every := []client.Object{} // an empty list is [] in JSON
 	for _, k := range wanted {
-		objects, err := list(ctx, c, k, ns, args[1:])
+		objects, err := list(ctx, c, k, ns, names)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		every = append(every, objects...)
 		if len(objects) > 0 {
 			tables = append(tables, table{k, objects})
 		}
 	}
-	if len(every) == 0 {
-		what, where := strings.ToLower(args[0]), "namespace "+ns
-		if what == "all" {
-			what = "objects"
-		}
-		if ns == "" {
-			where = "any namespace"
-		}
-		e.Say("no %s found in %s", what, where)
-	}
-	if o.output == "json" || o.output == "yaml" || o.output == "name" {
-		return print.Data(e.Out, o.output, every, len(args) == 2)
-	}
-	return o.show(e, tables, len(wanted) > 1)
+	return tables, every, nil
 }
 
 // table is what is shown of one kind.
@@ -101,7 +118,7 @@ type table struct {
 func list(ctx context.Context, c client.Client, k kinds.Kind, ns string, names []string) ([]client.Object, error) {
 	if len(names) == 1 {
 		o := k.Object()
-		if err := kinds.Get(ctx, c, k.Words[0], ns, names[0], o); err != nil {
+		if err := kinds.Get(ctx, c, k.Words[0], client.ObjectKey{Namespace: ns, Name: names[0]}, o); err != nil {
 			return nil, err
 		}
 		return []client.Object{o}, named(c, []client.Object{o})

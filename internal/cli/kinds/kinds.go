@@ -71,8 +71,8 @@ func Find(word string) (Kind, error) {
 }
 
 // Get reads one object. An object that is not there is said in words.
-func Get(ctx context.Context, c client.Reader, word, namespace, name string, into client.Object) error {
-	return Explain(c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into), word, namespace, name)
+func Get(ctx context.Context, c client.Reader, word string, key client.ObjectKey, into client.Object) error {
+	return Explain(c.Get(ctx, key, into), word, key.Namespace, key.Name)
 }
 
 // Explain says in words what is not there; without a name it is about a list.

@@ -42,15 +42,12 @@ func run(ctx context.Context, e *env.Env, args []string, follow bool) error {
 		return err
 	}
 	we := &v1alpha1.WorkflowExecution{}
-	if err := kinds.Get(ctx, c, "execution", ns, args[0], we); err != nil {
+	if err := kinds.Get(ctx, c, "execution", client.ObjectKey{Namespace: ns, Name: args[0]}, we); err != nil {
 		return err
 	}
-	place := map[string]int{}
-	for i, s := range we.Status.Steps {
-		place[s.Name] = i
-	}
-	if _, known := place[args[len(args)-1]]; len(args) == 2 && !known {
-		return fmt.Errorf("execution %s has no step %q: 'tree %s' shows them", args[0], args[1], args[0])
+	place, err := steps(we, args[1:])
+	if err != nil {
+		return err
 	}
 	labels := client.MatchingLabels{v1alpha1.LabelExecution: names.Label(args[0])}
 	if len(args) == 2 {
@@ -88,6 +85,20 @@ func run(ctx context.Context, e *env.Env, args []string, follow bool) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// steps tells the place of each step; a wanted one that is none is an error.
+func steps(we *v1alpha1.WorkflowExecution, wanted []string) (map[string]int, error) {
+	place := map[string]int{}
+	for i, s := range we.Status.Steps {
+		place[s.Name] = i
+	}
+	for _, name := range wanted {
+		if _, known := place[name]; !known {
+			return nil, fmt.Errorf("execution %s has no step %q: 'tree %s' shows them", we.Name, name, we.Name)
+		}
+	}
+	return place, nil
 }
 
 // prefix copies lines with the name of their step before them.

@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/kubernaut/kubernaut/actions"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/cli/env"
 	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/verify"
 )
 
 // Command is the verb "actions" with its own verbs.
@@ -54,7 +54,8 @@ func (s *source) flags(c *cobra.Command) {
 // named is an image and the last part of its name.
 type named struct {
 	name     string
-	image    v1.Image
+	digest   string
+	push     func(ctx context.Context, to *image.Registry, ref string) (verify.Image, error)
 	contract string
 	kind     string
 	version  string
@@ -70,11 +71,7 @@ func build(e *env.Env) *cobra.Command {
 				return err
 			}
 			for _, i := range images {
-				digest, err := i.image.Digest()
-				if err != nil {
-					return fmt.Errorf("compute digest of %s: %w", i.name, err)
-				}
-				fmt.Fprintf(e.Out, "%s@%s\n", i.name, digest)
+				fmt.Fprintf(e.Out, "%s@%s\n", i.name, i.digest)
 			}
 			return nil
 		},
@@ -95,14 +92,14 @@ func (s *source) images(ctx context.Context, e *env.Env) ([]named, error) {
 	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder that stays harms nobody
 	e.Say("► compiling the actions")
 	for _, program := range []string{"action", "launch"} {
-		if err := s.compile(ctx, dir, program); err != nil {
+		if err := s.compile(ctx, e, dir, program); err != nil {
 			return nil, err
 		}
 	}
 	var out []named
 	for _, built := range actions.All(nil) {
 		contract := built.Action.Contract()
-		img, err := image.Build(image.Spec{
+		img, err := wrap("actions/"+contract.Metadata.Name, image.Spec{
 			Files: []image.File{
 				{Path: v1alpha1.ActionEntrypoint, Mode: 0o555, FromDisk: filepath.Join(dir, "action")},
 				{Path: "/kubernaut/launch", Mode: 0o555, FromDisk: filepath.Join(dir, "launch")},
@@ -110,34 +107,50 @@ func (s *source) images(ctx context.Context, e *env.Env) ([]named, error) {
 			Contract: []byte(built.Document), Entrypoint: []string{v1alpha1.ActionEntrypoint},
 		})
 		if err != nil {
-			return nil, fmt.Errorf("build image of %s: %w", contract.Metadata.Name, err)
+			return nil, err
 		}
-		out = append(out, named{"actions/" + contract.Metadata.Name, img, contract.Metadata.Name, contract.Spec.ActionType, contract.Metadata.Version})
+		img.contract, img.kind, img.version = contract.Metadata.Name, contract.Spec.ActionType, contract.Metadata.Version
+		out = append(out, img)
 	}
 	if !s.controller {
 		return out, nil
 	}
 	e.Say("► compiling the controller")
-	return s.withController(ctx, dir, out)
+	return s.withController(ctx, e, dir, out)
 }
 
-func (s *source) withController(ctx context.Context, dir string, out []named) ([]named, error) {
-	if err := s.compile(ctx, dir, "controller"); err != nil {
+func (s *source) withController(ctx context.Context, e *env.Env, dir string, out []named) ([]named, error) {
+	if err := s.compile(ctx, e, dir, "controller"); err != nil {
 		return nil, err
 	}
-	img, err := image.Build(image.Spec{
+	img, err := wrap("controller", image.Spec{
 		Files:      []image.File{{Path: "/controller", Mode: 0o555, FromDisk: filepath.Join(dir, "controller")}},
 		Entrypoint: []string{"/controller"},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("build image of the controller: %w", err)
+		return nil, err
 	}
-	return append(out, named{name: "controller", image: img}), nil
+	return append(out, img), nil
 }
 
-func (s *source) compile(ctx context.Context, dir, program string) error {
+// wrap builds an image and keeps what can be done with it.
+func wrap(name string, spec image.Spec) (named, error) {
+	img, err := image.Build(spec)
+	if err != nil {
+		return named{}, fmt.Errorf("build image %s: %w", name, err)
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		return named{}, fmt.Errorf("compute digest of %s: %w", name, err)
+	}
+	return named{name: name, digest: digest.String(), push: func(ctx context.Context, to *image.Registry, ref string) (verify.Image, error) {
+		return to.Push(ctx, ref, img)
+	}}, nil
+}
+
+func (s *source) compile(ctx context.Context, e *env.Env, dir, program string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(dir, program), "./cmd/"+program)
-	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	cmd.Dir, cmd.Env = s.dir, append(e.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("compile %s: %w: %s", program, err, strings.TrimSpace(string(text)))
 	}

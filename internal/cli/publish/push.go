@@ -44,7 +44,7 @@ func pushAll(ctx context.Context, e *env.Env, s *source, to place) error {
 	door := image.New(image.Options{Keychain: image.DockerConfig()})
 	var files []string
 	for _, i := range images {
-		pushed, err := door.Push(ctx, to.registry+"/"+i.name+":"+to.tag, i.image)
+		pushed, err := i.push(ctx, door, to.registry+"/"+i.name+":"+to.tag)
 		if err != nil {
 			return err
 		}

@@ -43,7 +43,7 @@ func (d *decision) run(ctx context.Context, e *env.Env, name string) error {
 		return err
 	}
 	we := &v1alpha1.WorkflowExecution{}
-	if err := kinds.Get(ctx, c, "execution", ns, name, we); err != nil {
+	if err := kinds.Get(ctx, c, "execution", client.ObjectKey{Namespace: ns, Name: name}, we); err != nil {
 		return err
 	}
 	if we.Status.CompletedAt != nil {
@@ -77,7 +77,7 @@ func contentHash(ctx context.Context, c client.Client, we *v1alpha1.WorkflowExec
 		return catalog.Hash(v1alpha1.Workflow{Spec: v1alpha1.WorkflowSpec{Steps: we.Spec.Steps}}), nil
 	}
 	w := &v1alpha1.Workflow{}
-	if err := kinds.Get(ctx, c, "workflow", we.Namespace, we.Spec.WorkflowRef.Name, w); err != nil {
+	if err := kinds.Get(ctx, c, "workflow", client.ObjectKey{Namespace: we.Namespace, Name: we.Spec.WorkflowRef.Name}, w); err != nil {
 		return "", err
 	}
 	if w.Status.ContentHash == "" {

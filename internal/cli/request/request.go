@@ -48,7 +48,7 @@ func reconcile(ctx context.Context, e *env.Env, word, name string) error {
 		return fmt.Errorf("a %s is read when it is needed: there is nothing to reconcile", k.Name)
 	}
 	o := k.Object()
-	if err := kinds.Get(ctx, c, word, ns, name, o); err != nil {
+	if err := kinds.Get(ctx, c, word, client.ObjectKey{Namespace: ns, Name: name}, o); err != nil {
 		return err
 	}
 	if suspended(o) {
@@ -60,10 +60,15 @@ func reconcile(ctx context.Context, e *env.Env, word, name string) error {
 	}
 	defer w.Stop()
 	token := time.Now().Format(time.RFC3339Nano)
-	if err := patch(ctx, c, k, ns, name, map[string]any{"metadata": map[string]any{"annotations": map[string]any{meta.ReconcileRequestAnnotation: token}}}); err != nil {
+	if err := patch(ctx, c, k, client.ObjectKey{Namespace: ns, Name: name}, map[string]any{"metadata": map[string]any{"annotations": map[string]any{meta.ReconcileRequestAnnotation: token}}}); err != nil {
 		return err
 	}
 	e.Say("► asked to reconcile %s %s", k.Name, name)
+	return await(e, k, name, token, w)
+}
+
+// await waits until the object's controller has seen the request.
+func await(e *env.Env, k kinds.Kind, name, token string, w watch.Interface) error {
 	for event := range w.ResultChan() {
 		o, ok := event.Object.(client.Object)
 		if !ok || o.GetName() != name {
@@ -131,7 +136,7 @@ func set(e *env.Env, use, short, done string, change map[string]any) *cobra.Comm
 			if k.Name != "Catalog" && k.Name != "WorkflowExecution" && k.Name != "PullRequest" {
 				return fmt.Errorf("a %s cannot be %s: catalogs, executions and pull requests can", k.Name, done)
 			}
-			if err := patch(cmd.Context(), c, k, ns, args[1], change); err != nil {
+			if err := patch(cmd.Context(), c, k, client.ObjectKey{Namespace: ns, Name: args[1]}, change); err != nil {
 				return err
 			}
 			e.Say("✔ %s %s %s", k.Name, args[1], done)
@@ -150,7 +155,7 @@ func Cancel(e *env.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := patch(cmd.Context(), c, k, ns, args[0], map[string]any{"spec": map[string]any{"cancel": true}}); err != nil {
+			if err := patch(cmd.Context(), c, k, client.ObjectKey{Namespace: ns, Name: args[0]}, map[string]any{"spec": map[string]any{"cancel": true}}); err != nil {
 				return err
 			}
 			e.Say("✔ execution %s is told to end: 'tree %s --watch' shows it", args[0], args[0])
@@ -168,16 +173,16 @@ func find(e *env.Env, word string) (kinds.Kind, client.WithWatch, string, error)
 	return k, c, ns, err
 }
 
-func patch(ctx context.Context, c client.Client, k kinds.Kind, ns, name string, change map[string]any) error {
+func patch(ctx context.Context, c client.Client, k kinds.Kind, key client.ObjectKey, change map[string]any) error {
 	data, err := json.Marshal(change)
 	if err != nil {
 		return err
 	}
 	o := k.Object()
-	o.SetNamespace(ns)
-	o.SetName(name)
+	o.SetNamespace(key.Namespace)
+	o.SetName(key.Name)
 	if err := c.Patch(ctx, o, client.RawPatch(types.MergePatchType, data)); err != nil {
-		return kinds.Explain(err, k.Words[0], ns, name)
+		return kinds.Explain(err, k.Words[0], key.Namespace, key.Name)
 	}
 	return nil
 }

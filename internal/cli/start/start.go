@@ -48,11 +48,8 @@ func Command(e *env.Env) *cobra.Command {
 }
 
 func (o *options) run(ctx context.Context, e *env.Env, args []string) error {
-	if (len(args) == 1) == (o.file != "") {
-		return fmt.Errorf("name one workflow, or a manifest with --file")
-	}
-	if o.file != "" && (len(o.params) > 0 || o.name != "" || o.reason != "") {
-		return errors.New("a manifest says its own name, parameters and reason: change them there")
+	if err := o.check(args); err != nil {
+		return err
 	}
 	c, ns, err := e.Open()
 	if err != nil {
@@ -79,6 +76,17 @@ func (o *options) run(ctx context.Context, e *env.Env, args []string) error {
 	return tree.Follow(ctx, e, c, client.ObjectKeyFromObject(we))
 }
 
+// check refuses flags that do not go together.
+func (o *options) check(args []string) error {
+	if (len(args) == 1) == (o.file != "") {
+		return errors.New("name one workflow, or a manifest with --file")
+	}
+	if o.file != "" && (len(o.params) > 0 || o.name != "" || o.reason != "") {
+		return errors.New("a manifest says its own name, parameters and reason: change them there")
+	}
+	return nil
+}
+
 func (o *options) execution(ctx context.Context, c client.Client, ns string, args []string) (*v1alpha1.WorkflowExecution, error) {
 	we := &v1alpha1.WorkflowExecution{}
 	if o.file != "" {
@@ -95,7 +103,7 @@ func (o *options) execution(ctx context.Context, c client.Client, ns string, arg
 		return we, nil
 	}
 	w := &v1alpha1.Workflow{}
-	if err := kinds.Get(ctx, c, "workflow", ns, args[0], w); err != nil {
+	if err := kinds.Get(ctx, c, "workflow", client.ObjectKey{Namespace: ns, Name: args[0]}, w); err != nil {
 		return nil, err
 	}
 	values, err := parameters(w.Spec.Parameters, o.params)

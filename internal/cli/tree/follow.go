@@ -50,7 +50,7 @@ func (f *follower) watch(ctx context.Context) error {
 	defer w.Stop()
 	// The watch is there before the first look, so nothing is missed in between.
 	we := &v1alpha1.WorkflowExecution{}
-	if err := kinds.Get(ctx, f.client, "execution", f.key.Namespace, f.key.Name, we); err != nil {
+	if err := kinds.Get(ctx, f.client, "execution", f.key, we); err != nil {
 		return err
 	}
 	if err := f.show(ctx, we); err != nil || f.ended != nil {

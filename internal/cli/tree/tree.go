@@ -34,7 +34,7 @@ func Command(e *env.Env) *cobra.Command {
 				return Follow(cmd.Context(), e, c, key)
 			}
 			we := &v1alpha1.WorkflowExecution{}
-			if err := kinds.Get(cmd.Context(), c, "execution", key.Namespace, key.Name, we); err != nil {
+			if err := kinds.Get(cmd.Context(), c, "execution", key, we); err != nil {
 				return err
 			}
 			return Write(cmd.Context(), e.Out, c, we)
