@@ -49,12 +49,28 @@ func promises(t *testing.T, c contract.Contract) {
 
 // modestRights: what ships with the product runs without an ExecutionPolicy.
 func modestRights(t *testing.T, c contract.Contract) {
-	var want []rights.Rule
-	for _, p := range c.Spec.RBAC.Permissions {
-		want = append(want, rights.Rule{APIGroups: p.APIGroups, Resources: p.Resources, Verbs: p.Verbs})
-	}
-	if exceeding := rights.Exceeding(want, rights.Default()); len(exceeding) > 0 {
+	if exceeding := rights.Exceeding(wanted(c), rights.Default()); len(exceeding) > 0 {
 		t.Errorf("it needs more than the default ceiling: %v", exceeding)
+	}
+}
+
+func wanted(c contract.Contract) []rights.Rule {
+	var out []rights.Rule
+	for _, p := range c.Spec.RBAC.Permissions {
+		out = append(out, rights.Rule{APIGroups: p.APIGroups, Resources: p.Resources, Verbs: p.Verbs})
+	}
+	return out
+}
+
+// The controller holds the ceiling itself, so a right that no contract asks for
+// has no place in it.
+func TestTheCeilingHasNothingUnneeded(t *testing.T) {
+	var all []rights.Rule
+	for _, b := range actions.All(nil) {
+		all = append(all, wanted(b.Action.Contract())...)
+	}
+	if unneeded := rights.Exceeding(rights.Default(), all); len(unneeded) > 0 {
+		t.Errorf("no shipped contract asks for %v", unneeded)
 	}
 }
 

@@ -43,15 +43,15 @@ func granted(group, resource, verb string, ceiling []Rule) bool {
 	})
 }
 
-// Default is the ceiling where no ExecutionPolicy sets one. It is the same set
-// that the controller itself holds as ClusterRole kubernaut-ceiling, because
-// Kubernetes lets nobody grant what he does not have.
+// Default is the ceiling where no ExecutionPolicy sets one: what the shipped
+// contracts ask for. It is the same set that the controller holds as
+// ClusterRole kubernaut-ceiling, because nobody can grant what he does not have,
+// and that the admission policy of this name lets it grant.
 func Default() []Rule {
 	return []Rule{
-		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets", "daemonsets"}, Verbs: []string{"get", "list", "patch"}},
-		{APIGroups: []string{"apps"}, Resources: []string{"deployments/scale", "statefulsets/scale"}, Verbs: []string{"get", "update", "patch"}},
-		{APIGroups: []string{"apps"}, Resources: []string{"replicasets"}, Verbs: []string{"get", "list"}},
+		{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "patch"}},
+		{APIGroups: []string{"apps"}, Resources: []string{"deployments/scale"}, Verbs: []string{"get", "update"}},
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "delete"}},
-		{APIGroups: []string{"autoscaling"}, Resources: []string{"horizontalpodautoscalers"}, Verbs: []string{"get", "list"}},
+		{APIGroups: []string{"autoscaling"}, Resources: []string{"horizontalpodautoscalers"}, Verbs: []string{"list"}},
 	}
 }

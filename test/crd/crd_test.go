@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -29,8 +30,20 @@ const (
 )
 
 func TestSamples(t *testing.T) {
-	c := server(t)
-	untilApproverIsChecked(t, c)
+	c, controller := server(t)
+	untilRefused(t, "the approver policy", func() error {
+		o := documents(t, filepath.Join(rejected, "approval", "other-name.yaml"))[0]
+		o.SetName("probe")
+		return c.Create(t.Context(), o, client.DryRunAll)
+	})
+	untilRefused(t, "the ceiling policy", func() error {
+		return controller.Create(t.Context(), stepRole("probe", "", "secrets", "get"), client.DryRunAll)
+	})
+	untilRefused(t, "the binding policy", func() error {
+		return controller.Create(t.Context(), stepBinding(func(b *rbacv1.RoleBinding) {
+			b.RoleRef.Kind, b.RoleRef.Name = "ClusterRole", "kubernaut-controller"
+		}), client.DryRunAll)
+	})
 	for _, file := range samples(t, accepted) {
 		t.Run(file, func(t *testing.T) {
 			if err := send(t, c, file); err != nil {
@@ -47,10 +60,12 @@ func TestSamples(t *testing.T) {
 		})
 	}
 	documented(t, c)
+	ceiling(t, c, controller)
 }
 
-// server starts an API server with everything that an installation brings.
-func server(t *testing.T) client.Client {
+// server starts an API server with everything that an installation brings, and
+// returns it as its administrator and as the controller see it.
+func server(t *testing.T) (admin, controller client.Client) {
 	t.Helper()
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Fatal("KUBEBUILDER_ASSETS is not set: run 'make test', or set it to what 'go -C test/lab run . assets' prints")
@@ -65,10 +80,6 @@ func server(t *testing.T) client.Client {
 			t.Error(err)
 		}
 	})
-	admin, err := env.AddUser(envtest.User{Name: "admin", Groups: []string{"system:masters"}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	objects, err := install.Build("../../kustomize/overlays/default", "")
 	if err != nil {
 		t.Fatal(err)
@@ -78,24 +89,33 @@ func server(t *testing.T) client.Client {
 			t.Fatal(err)
 		}
 	}
-	c, err := client.New(admin.Config(), client.Options{})
+	return as(t, env, envtest.User{Name: "admin", Groups: []string{"system:masters"}}),
+		as(t, env, envtest.User{Name: controllerAccount, Groups: []string{"system:serviceaccounts", "system:authenticated"}})
+}
+
+// as returns a client that asks in a user's name and is told of unknown fields.
+func as(t *testing.T, env *envtest.Environment, who envtest.User) client.Client {
+	t.Helper()
+	user, err := env.AddUser(who, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(user.Config(), client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return client.WithFieldValidation(c, "Strict")
 }
 
-// untilApproverIsChecked waits for the API server to have compiled the
-// admission policy, which it does some moments after it was written.
-func untilApproverIsChecked(t *testing.T, c client.Client) {
+// untilRefused waits for the API server to have compiled an admission policy,
+// which it does some moments after it was written.
+func untilRefused(t *testing.T, what string, ask func() error) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		o := documents(t, filepath.Join(rejected, "approval", "other-name.yaml"))[0]
-		o.SetName("probe")
-		return c.Create(ctx, o, client.DryRunAll) != nil, nil
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		return ask() != nil, nil
 	})
 	if err != nil {
-		t.Fatalf("the admission policy never spoke: %v", err)
+		t.Fatalf("%s never spoke: %v", what, err)
 	}
 }
 

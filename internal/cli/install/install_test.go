@@ -1,6 +1,7 @@
 package install
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -73,12 +75,28 @@ func TestCeilingIsTheDefaultCeiling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []rights.Rule
+	var held []rights.Rule
 	for _, r := range clusterRole(t, objects, "kubernaut-ceiling").Rules {
-		got = append(got, rights.Rule{APIGroups: r.APIGroups, Resources: r.Resources, Verbs: r.Verbs})
+		held = append(held, rights.Rule{APIGroups: r.APIGroups, Resources: r.Resources, Verbs: r.Verbs})
 	}
-	if diff := cmp.Diff(rights.Default(), got); diff != "" {
-		t.Error(diff)
+	if diff := cmp.Diff(rights.Default(), held); diff != "" {
+		t.Errorf("the ClusterRole: %s", diff)
+	}
+	var policy admissionv1.ValidatingAdmissionPolicy
+	found := find(t, objects, "ValidatingAdmissionPolicy", "kubernaut-ceiling")
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(found.Object, &policy); err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(policy.Spec.Variables, func(v admissionv1.Variable) bool { return v.Name == "ceiling" })
+	if i < 0 {
+		t.Fatal("the policy has no variable ceiling")
+	}
+	var granted []rights.Rule
+	if err := json.Unmarshal([]byte(policy.Spec.Variables[i].Expression), &granted); err != nil {
+		t.Fatalf("the ceiling of the policy must be written as JSON: %v", err)
+	}
+	if diff := cmp.Diff(rights.Default(), granted); diff != "" {
+		t.Errorf("the admission policy: %s", diff)
 	}
 }
 

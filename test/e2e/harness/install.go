@@ -110,6 +110,15 @@ func (l *Lab) Controller(ctx context.Context, dir string) (*Controller, error) {
 	return &Controller{lab: l, binary: binary, config: config, log: log}, err
 }
 
+// Client asks the API server in the name of the controller's ServiceAccount.
+func (c *Controller) Client() (client.Client, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", c.config)
+	if err != nil {
+		return nil, err
+	}
+	return client.New(config, client.Options{Scheme: c.lab.Client.Scheme()})
+}
+
 // Log is the path of the controller's log.
 func (c *Controller) Log() string { return c.log.Name() }
 
