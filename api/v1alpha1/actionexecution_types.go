@@ -7,7 +7,7 @@ import (
 
 // ActionExecutionSpec is one action to run once. It cannot be changed, but for cancel.
 //
-// +kubebuilder:validation:XValidation:rule="self.image == oldSelf.image && self.step == oldSelf.step && self.execution == oldSelf.execution && has(self.inputs) == has(oldSelf.inputs) && (!has(self.inputs) || self.inputs == oldSelf.inputs)",message="an action execution cannot be changed but for cancel"
+// +kubebuilder:validation:XValidation:rule="self.execution == oldSelf.execution && self.step == oldSelf.step && (has(self.actionType) ? has(oldSelf.actionType) && self.actionType == oldSelf.actionType : !has(oldSelf.actionType)) && self.image == oldSelf.image && (has(self.imageVerification) ? has(oldSelf.imageVerification) && self.imageVerification == oldSelf.imageVerification : !has(oldSelf.imageVerification)) && (has(self.inputs) ? has(oldSelf.inputs) && self.inputs == oldSelf.inputs : !has(oldSelf.inputs)) && (has(self.volumes) ? has(oldSelf.volumes) && self.volumes == oldSelf.volumes : !has(oldSelf.volumes)) && (has(self.credentials) ? has(oldSelf.credentials) && self.credentials == oldSelf.credentials : !has(oldSelf.credentials)) && (has(self.serviceAccountName) ? has(oldSelf.serviceAccountName) && self.serviceAccountName == oldSelf.serviceAccountName : !has(oldSelf.serviceAccountName)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout)) && (has(self.nodeName) ? has(oldSelf.nodeName) && self.nodeName == oldSelf.nodeName : !has(oldSelf.nodeName)) && (has(self.facts) ? has(oldSelf.facts) && self.facts == oldSelf.facts : !has(oldSelf.facts))",message="an action execution cannot be changed but for cancel"
 type ActionExecutionSpec struct {
 	// Execution that the step belongs to.
 	// +required

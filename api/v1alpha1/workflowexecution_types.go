@@ -10,10 +10,7 @@ import (
 //
 // +kubebuilder:validation:XValidation:rule="has(self.workflowRef) != has(self.steps)",message="a run names a workflow or carries its own steps"
 // +kubebuilder:validation:XValidation:rule="has(self.steps) == has(self.workflowType)",message="workflowType belongs to a run with its own steps"
-// +kubebuilder:validation:XValidation:rule="has(self.workflowRef) == has(oldSelf.workflowRef) && (!has(self.workflowRef) || self.workflowRef == oldSelf.workflowRef)",message="workflowRef cannot be changed: create another run"
-// +kubebuilder:validation:XValidation:rule="has(self.steps) == has(oldSelf.steps) && (!has(self.steps) || self.steps == oldSelf.steps)",message="steps cannot be changed: create another run"
-// +kubebuilder:validation:XValidation:rule="has(self.parameters) == has(oldSelf.parameters) && (!has(self.parameters) || self.parameters == oldSelf.parameters)",message="parameters cannot be changed: create another run"
-// +kubebuilder:validation:XValidation:rule="has(self.timeout) == has(oldSelf.timeout) && (!has(self.timeout) || self.timeout == oldSelf.timeout)",message="timeout cannot be changed: create another run"
+// +kubebuilder:validation:XValidation:rule="(has(self.workflowRef) ? has(oldSelf.workflowRef) && self.workflowRef == oldSelf.workflowRef : !has(oldSelf.workflowRef)) && (has(self.workflowType) ? has(oldSelf.workflowType) && self.workflowType == oldSelf.workflowType : !has(oldSelf.workflowType)) && (has(self.steps) ? has(oldSelf.steps) && self.steps == oldSelf.steps : !has(oldSelf.steps)) && (has(self.parameters) ? has(oldSelf.parameters) && self.parameters == oldSelf.parameters : !has(oldSelf.parameters)) && (has(self.reason) ? has(oldSelf.reason) && self.reason == oldSelf.reason : !has(oldSelf.reason)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout))",message="a run cannot be changed but for suspend and cancel: create another run"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)",message="a cancelled run cannot be taken up again: create another run"
 type WorkflowExecutionSpec struct {
 	// WorkflowRef names the Workflow in the same namespace.

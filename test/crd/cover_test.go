@@ -3,6 +3,8 @@ package crd
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +36,28 @@ func TestEveryRuleHasItsCases(t *testing.T) {
 	}
 }
 
+// Of what was asked for, only these fields may change: a field that comes to
+// such a kind later must be named by its rule.
+func TestRunsHoldStill(t *testing.T) {
+	for kind, free := range map[string][]string{
+		"WorkflowExecution": {"suspend", "cancel"},
+		"ActionExecution":   {"cancel"},
+	} {
+		var text string
+		for _, v := range spec(t, kind).XValidations {
+			if strings.Contains(v.Message, "cannot be changed but for "+strings.Join(free, " and ")) {
+				text = v.Rule
+			}
+		}
+		for field := range spec(t, kind).Properties {
+			held := regexp.MustCompile(`self\.` + field + ` == oldSelf\.` + field + `\b`).MatchString(text)
+			if held == slices.Contains(free, field) {
+				t.Errorf("%s: the rule holds spec.%s: %t", kind, field, held)
+			}
+		}
+	}
+}
+
 func covered(message string, wants []string) bool {
 	for _, w := range wants {
 		if strings.Contains(message, w) {
@@ -57,11 +81,34 @@ func longest(t *testing.T, kind string) int {
 // compares with the object before.
 func rules(t *testing.T) map[rule]bool {
 	t.Helper()
+	out := map[rule]bool{}
+	for _, crd := range crds(t) {
+		for _, v := range crd.Spec.Versions {
+			collect(crd.Spec.Names.Kind, v.Schema.OpenAPIV3Schema, out)
+		}
+	}
+	return out
+}
+
+// spec is the schema of what is asked for by a kind.
+func spec(t *testing.T, kind string) apiextensionsv1.JSONSchemaProps {
+	t.Helper()
+	for _, crd := range crds(t) {
+		if crd.Spec.Names.Kind == kind {
+			return crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
+		}
+	}
+	t.Fatalf("no CRD of kind %s", kind)
+	return apiextensionsv1.JSONSchemaProps{}
+}
+
+func crds(t *testing.T) []apiextensionsv1.CustomResourceDefinition {
+	t.Helper()
 	files, err := filepath.Glob("../../kustomize/base/crd/kubernaut.ai_*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no CRDs: %v", err)
 	}
-	out := map[rule]bool{}
+	var out []apiextensionsv1.CustomResourceDefinition
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -71,9 +118,7 @@ func rules(t *testing.T) map[rule]bool {
 		if err := yaml.UnmarshalStrict(text, &crd); err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range crd.Spec.Versions {
-			collect(crd.Spec.Names.Kind, v.Schema.OpenAPIV3Schema, out)
-		}
+		out = append(out, crd)
 	}
 	return out
 }
