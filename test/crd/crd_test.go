@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -30,7 +31,10 @@ const (
 )
 
 func TestSamples(t *testing.T) {
-	c, controller := server(t)
+	env := server(t)
+	admin := user(t, env, envtest.User{Name: "admin", Groups: []string{"system:masters"}})
+	c := strict(t, admin)
+	controller := strict(t, user(t, env, envtest.User{Name: controllerAccount, Groups: []string{"system:serviceaccounts", "system:authenticated"}}))
 	untilRefused(t, "the approver policy", func() error {
 		o := documents(t, filepath.Join(rejected, "approval", "other-name.yaml"))[0]
 		o.SetName("probe")
@@ -61,11 +65,11 @@ func TestSamples(t *testing.T) {
 	}
 	documented(t, c)
 	ceiling(t, c, controller)
+	unknown(t, admin)
 }
 
-// server starts an API server with everything that an installation brings, and
-// returns it as its administrator and as the controller see it.
-func server(t *testing.T) (admin, controller client.Client) {
+// server starts an API server with everything that an installation brings.
+func server(t *testing.T) *envtest.Environment {
 	t.Helper()
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Fatal("KUBEBUILDER_ASSETS is not set: run 'make test', or set it to what 'go -C test/lab run . assets' prints")
@@ -89,18 +93,23 @@ func server(t *testing.T) (admin, controller client.Client) {
 			t.Fatal(err)
 		}
 	}
-	return as(t, env, envtest.User{Name: "admin", Groups: []string{"system:masters"}}),
-		as(t, env, envtest.User{Name: controllerAccount, Groups: []string{"system:serviceaccounts", "system:authenticated"}})
+	return env
 }
 
-// as returns a client that asks in a user's name and is told of unknown fields.
-func as(t *testing.T, env *envtest.Environment, who envtest.User) client.Client {
+// user is how somebody reaches the server in his own name.
+func user(t *testing.T, env *envtest.Environment, who envtest.User) *rest.Config {
 	t.Helper()
-	user, err := env.AddUser(who, nil)
+	u, err := env.AddUser(who, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.New(user.Config(), client.Options{})
+	return u.Config()
+}
+
+// strict returns a client whose unknown fields are refused.
+func strict(t *testing.T, config *rest.Config) client.Client {
+	t.Helper()
+	c, err := client.New(config, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
