@@ -1,5 +1,5 @@
-# Every target works on a bare Debian 12 machine with Go 1.26, as root: what is
-# missing is installed or built, and kept outside this tree.
+# Every target works on a bare Debian 12 machine with Go 1.26 and make, as root:
+# what is missing is installed by apt-get or built, and kept outside this tree.
 
 LAB        := go -C test/lab run .
 LAB_ENV    := /var/lib/kubernaut-lab/env.json
