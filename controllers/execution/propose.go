@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -76,7 +77,8 @@ func (r *Reconciler) pullRequest(p *pass, step run.Step, out proposal) *v1alpha1
 			Execution: &v1alpha1.ExecutionReference{Name: p.run.Name, UID: p.run.UID},
 		},
 	}
-	if secret := step.Credentials["git"]; secret != "" {
+	// Where Git goes by ssh, its Secret opens nothing at the forge's API.
+	if secret := cmp.Or(step.Credentials["forge"], step.Credentials["git"]); secret != "" {
 		pr.Spec.SecretRef = &v1alpha1.LocalReference{Name: secret}
 	}
 	return pr
