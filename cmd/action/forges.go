@@ -1,10 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"net/http"
-
 	"github.com/kubernaut/kubernaut/actions/git"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/gitops/forge"
@@ -15,7 +11,7 @@ import (
 
 // forges lists the forges that this program can open pull requests on.
 func forges(h git.Host) (forge.Forge, error) {
-	client, err := trusting(h.Auth.CA())
+	client, err := forge.Trusting(h.Auth.CA())
 	if err != nil {
 		return nil, err
 	}
@@ -33,22 +29,4 @@ func forges(h git.Host) (forge.Forge, error) {
 		return gitea.New(o)
 	}
 	return nil, run.Refuse(v1alpha1.ReasonInvalid, "open forge: unknown kind %q", h.Kind)
-}
-
-// trusting returns a client that trusts the given authorities besides the system's.
-func trusting(ca []byte) (*http.Client, error) {
-	if len(ca) == 0 {
-		return &http.Client{}, nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(ca) {
-		return nil, run.Refuse(v1alpha1.ReasonInvalid, "read ca.crt of the credentials: found no certificate")
-	}
-	return &http.Client{Transport: &http.Transport{
-		Proxy:           http.ProxyFromEnvironment,
-		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-	}}, nil
 }

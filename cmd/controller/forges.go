@@ -19,11 +19,15 @@ func forges(provider, repository string, credentials map[string][]byte) (forge.F
 	if err != nil {
 		return nil, err
 	}
+	client, err := forge.Trusting(auth.CA())
+	if err != nil {
+		return nil, err
+	}
 	switch provider {
 	case forge.GitHub:
-		return github.New(github.Options{APIURL: at.APIURL(provider), Owner: at.Owner, Repo: at.Name, Token: auth.Token()})
+		return github.New(github.Options{APIURL: at.APIURL(provider), Owner: at.Owner, Repo: at.Name, Token: auth.Token(), Client: client})
 	case forge.Gitea:
-		return gitea.New(gitea.Options{APIURL: at.APIURL(provider), Owner: at.Owner, Repo: at.Name, Token: auth.Token(), Username: auth.Username(), Password: auth.Token()})
+		return gitea.New(gitea.Options{APIURL: at.APIURL(provider), Owner: at.Owner, Repo: at.Name, Token: auth.Token(), Username: auth.Username(), Password: auth.Token(), Client: client})
 	}
 	return nil, run.Refuse(v1alpha1.ReasonInvalid, "provider %q is not known: want github or gitea", provider)
 }
