@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"regexp"
 	"strings"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
 // maxJob is the longest Job name whose pods' names still fit 63 bytes.
@@ -27,6 +29,16 @@ func PullRequest(repository, number string) string {
 
 // Label shortens a name to what a label value can hold.
 func Label(name string) string { return fit(name, 63) }
+
+// StepLabels are the labels of the Job of one step and of its pods; object is
+// the name of the step's ActionExecution.
+func StepLabels(execution, step, object string) map[string]string {
+	return map[string]string{
+		v1alpha1.LabelExecution:       Label(execution),
+		v1alpha1.LabelStep:            step,
+		v1alpha1.LabelActionExecution: Label(object),
+	}
+}
 
 // fit returns name, or if it is longer than limit a shortened form that ends in
 // a hash of the whole, so that different long names stay different.
