@@ -93,7 +93,8 @@ const (
 	ReasonAwaitingApproval = "AwaitingApproval"
 	// ReasonApprovalRefused: a person refused the run.
 	ReasonApprovalRefused = "ApprovalRefused"
-	// ReasonPolicyDenied: an ExecutionPolicy forbids it. The message names rule and policy.
+	// ReasonPolicyDenied: an ExecutionPolicy forbids it, or none allows what needs
+	// to be allowed, such as a service account. The message names rule and policy.
 	ReasonPolicyDenied = "PolicyDenied"
 	// ReasonRightsExceeded: a contract asks for more rights than the ceiling allows.
 	ReasonRightsExceeded = "RightsExceeded"

@@ -5,19 +5,18 @@ import (
 )
 
 // ExecutionPolicySpec is the operator's guard rails for every run in the
-// namespace. Several policies hold together: the strictest value counts.
+// namespace. Several policies hold together: what one leaves out restricts
+// nothing, and of what several say the strictest counts.
 type ExecutionPolicySpec struct {
-	// MaxParallelSteps of one run; default 5.
+	// MaxParallelSteps of one run; 5 where no policy says it.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=64
-	// +kubebuilder:default=5
 	// +optional
 	MaxParallelSteps int32 `json:"maxParallelSteps,omitempty"`
 	// ApprovalThreshold is the number of steps above which a person must
-	// approve a run; default 10.
+	// approve a run; 10 where no policy says it.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=64
-	// +kubebuilder:default=10
 	// +optional
 	ApprovalThreshold *int32 `json:"approvalThreshold,omitempty"`
 	// Repositories are the URL prefixes, each ending in "/" or naming one
@@ -34,6 +33,16 @@ type ExecutionPolicySpec struct {
 	// +listType=atomic
 	// +optional
 	Ceiling []PermissionRule `json:"ceiling,omitempty"`
+	// ServiceAccounts are the accounts of the namespace that steps may name as
+	// their serviceAccountName. The ceiling does not bound an account's rights,
+	// so that none may be named where no policy lists any.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=set
+	// +optional
+	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
 }
 
 // PermissionRule is a set of rights in the namespace.

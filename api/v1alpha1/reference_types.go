@@ -137,7 +137,7 @@ type WorkflowStep struct {
 	// +optional
 	Credentials []Credential `json:"credentials,omitempty"`
 	// ServiceAccountName runs the step as an account of the namespace instead of
-	// one made from the contract's rights.
+	// one made from the contract's rights; an ExecutionPolicy must list it.
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`

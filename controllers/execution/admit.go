@@ -12,7 +12,6 @@ import (
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/report"
 	"github.com/kubernaut/kubernaut/internal/run"
-	"github.com/kubernaut/kubernaut/internal/verify"
 )
 
 // admit leads a run through the gate once, and writes down what it will run
@@ -49,10 +48,18 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot)
 	if err := r.client.List(ctx, &approvals, client.InNamespace(p.obj.Namespace)); err != nil {
 		return fmt.Errorf("list approvals: %w", err)
 	}
+	var actions v1alpha1.ActionExecutionList
+	if err := r.client.List(ctx, &actions, client.InNamespace(p.obj.Namespace)); err != nil {
+		return fmt.Errorf("list actions: %w", err)
+	}
+	scope, err := p.known(s)
+	if err != nil {
+		return err
+	}
 	c := &gate.Case{
 		Run:         run.Run{Namespace: p.obj.Namespace, Name: p.obj.Name, UID: string(p.obj.UID), Steps: stepsOf(s.Steps)},
-		Subject:     verify.Subject{Namespace: p.obj.Namespace, Kind: "Job", Group: "batch", Version: "v1", Labels: p.obj.Labels},
 		ContentHash: s.ContentHash, Policy: p.policy, Approvals: approvals.Items, Now: p.now,
+		Actions: gate.NamesOf(actions.Items), Scope: &scope,
 	}
 	if err := p.judge(r.options.Gate.Walk(ctx, c)); err != nil {
 		return err

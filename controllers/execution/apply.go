@@ -61,14 +61,23 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// scope collects the values that inputs may refer to.
-func (p *pass) scope() (expr.Scope, error) {
+// known collects the values that are known before any step has run.
+func (p *pass) known(snapshot *v1alpha1.RunSnapshot) (expr.Scope, error) {
 	s := expr.Scope{
 		Params: map[string]json.RawMessage{}, Outputs: map[string]map[string]json.RawMessage{},
-		Execution: map[string]string{"name": p.run.Name, "namespace": p.run.Namespace, "uid": p.run.UID},
+		Execution: map[string]string{"name": p.obj.Name, "namespace": p.obj.Namespace, "uid": string(p.obj.UID)},
 	}
-	if err := json.Unmarshal(raw(p.obj.Status.Snapshot.Parameters), &s.Params); err != nil {
+	if err := json.Unmarshal(raw(snapshot.Parameters), &s.Params); err != nil {
 		return s, fmt.Errorf("read parameters of the snapshot: %w", err)
+	}
+	return s, nil
+}
+
+// scope collects the values that inputs may refer to.
+func (p *pass) scope() (expr.Scope, error) {
+	s, err := p.known(p.obj.Status.Snapshot)
+	if err != nil {
+		return s, err
 	}
 	for name, seen := range p.seen.Steps {
 		if len(seen.Outputs) == 0 {

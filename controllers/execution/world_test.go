@@ -53,6 +53,8 @@ type world struct {
 	verifier *memory.Verifier
 	now      time.Time
 	writes   []string
+	// subjects are for whom contracts were read.
+	subjects []verify.Subject
 	// outcome of each step: outputs, "hang" or "fail".
 	outcome map[string]string
 	// failAt is the number of the write that fails; applied says that it is
@@ -74,7 +76,8 @@ func (*world) Resolve(_ context.Context, ref string, _ verify.Subject) (verify.I
 }
 
 // ReadFile makes the world the registry.
-func (*world) ReadFile(_ context.Context, img verify.Image, _ string, _ verify.Subject) ([]byte, error) {
+func (w *world) ReadFile(_ context.Context, img verify.Image, _ string, who verify.Subject) ([]byte, error) {
+	w.subjects = append(w.subjects, who)
 	if strings.HasSuffix(img.Repository, "/2") {
 		return fmt.Appendf(nil, contractTemplate, "git-push-pr", "git/create-pr"), nil
 	}

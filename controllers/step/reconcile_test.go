@@ -58,6 +58,19 @@ func TestRefusedActionsWriteNothingButStatus(t *testing.T) {
 		}, "status Failed Ready=False/RightsExceeded"},
 		"another type": {func(_ *world, ae *v1alpha1.ActionExecution) { ae.Spec.ActionType = "demo/other" },
 			"status Failed Ready=False/ContractMismatch"},
+		"an account that nobody allows": {func(_ *world, ae *v1alpha1.ActionExecution) { ae.Spec.ServiceAccountName = "admin" },
+			"status Failed Ready=False/PolicyDenied"},
+		"the account of another step": {func(w *world, ae *v1alpha1.ActionExecution) {
+			other := action()
+			other.Name = "other-b"
+			rails := &v1alpha1.ExecutionPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "rails"}, Spec: v1alpha1.ExecutionPolicySpec{ServiceAccounts: []string{"other-b"}}}
+			for _, o := range []client.Object{other, rails} {
+				if err := w.base.Create(context.Background(), o); err != nil {
+					w.t.Fatal(err)
+				}
+			}
+			ae.Spec.ServiceAccountName = "other-b"
+		}, "status Failed Ready=False/PolicyDenied"},
 		"cancelled before it began": {func(_ *world, ae *v1alpha1.ActionExecution) { ae.Spec.Cancel = true },
 			"status Cancelled Ready=False/Cancelled"},
 	} {

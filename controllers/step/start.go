@@ -85,11 +85,15 @@ func (r *Reconciler) walk(ctx context.Context, p *pass) (*gate.Case, error) {
 	if err := r.client.List(ctx, &policies, client.InNamespace(p.obj.Namespace)); err != nil {
 		return nil, fmt.Errorf("list execution policies: %w", err)
 	}
+	var actions v1alpha1.ActionExecutionList
+	if err := r.client.List(ctx, &actions, client.InNamespace(p.obj.Namespace)); err != nil {
+		return nil, fmt.Errorf("list actions: %w", err)
+	}
 	repository, digest, _ := strings.Cut(p.obj.Spec.Image, "@")
 	c := &gate.Case{
-		Run:     run.Run{Namespace: p.obj.Namespace, Name: p.obj.Spec.Execution.Name, UID: p.obj.Spec.Execution.UID, Steps: []run.Step{stepOf(p.obj)}},
-		Subject: verify.Subject{Namespace: p.obj.Namespace, ServiceAccount: p.obj.Spec.ServiceAccountName, Kind: "Job", Group: "batch", Version: "v1"},
-		Policy:  gate.PolicyOf(policies.Items), Now: p.now, Final: true,
+		Run:    run.Run{Namespace: p.obj.Namespace, Name: p.obj.Spec.Execution.Name, UID: p.obj.Spec.Execution.UID, Steps: []run.Step{stepOf(p.obj)}},
+		Object: p.obj.Name, Actions: gate.NamesOf(actions.Items),
+		Policy: gate.PolicyOf(policies.Items), Now: p.now,
 		Images: []verify.Image{{Repository: repository, Digest: digest}},
 	}
 	v := r.options.Gate.Walk(ctx, c)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/expr"
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify"
 )
@@ -16,8 +17,9 @@ import (
 type Case struct {
 	// Run with its steps; the digest check pins their images.
 	Run run.Run
-	// Subject for whom images are judged.
-	Subject verify.Subject
+	// Object is the name of the ActionExecution when the case is about one that
+	// exists; empty means those that the run will make.
+	Object string
 	// ContentHash of what was approved, "sha256:<hex>".
 	ContentHash string
 	// Policy of the namespace.
@@ -26,8 +28,12 @@ type Case struct {
 	Approvals []v1alpha1.Approval
 	// Now is the time of the walk.
 	Now time.Time
-	// Final says that inputs carry values, not references.
-	Final bool
+	// Actions are the names of the namespace's ActionExecutions, which are the
+	// names of the accounts that are made for them, too.
+	Actions []string
+	// Scope holds the values that are known before a run has started. Nil means
+	// that inputs carry values alone, and is the strictest.
+	Scope *expr.Scope
 
 	// Images, Results and Contracts are filled in, in the order of the steps.
 	Images    []verify.Image

@@ -46,16 +46,19 @@ type registry struct {
 	document            string
 	resolve, read, sign error
 	asked               []string
+	subjects            []verify.Subject
 }
 
 // Resolve gives every image the same digest.
-func (r *registry) Resolve(_ context.Context, ref string, _ verify.Subject) (verify.Image, error) {
+func (r *registry) Resolve(_ context.Context, ref string, who verify.Subject) (verify.Image, error) {
+	r.subjects = append(r.subjects, who)
 	r.asked = append(r.asked, "digest")
 	return verify.Image{Repository: ref, Digest: digest()}, r.resolve
 }
 
 // ReadFile returns the contract.
-func (r *registry) ReadFile(_ context.Context, img verify.Image, path string, _ verify.Subject) ([]byte, error) {
+func (r *registry) ReadFile(_ context.Context, img verify.Image, path string, who verify.Subject) ([]byte, error) {
+	r.subjects = append(r.subjects, who)
 	r.asked = append(r.asked, "contract")
 	if path != v1alpha1.ContractPath || img.Digest != digest() {
 		return nil, errors.New("another file or digest is read")
@@ -65,6 +68,7 @@ func (r *registry) ReadFile(_ context.Context, img verify.Image, path string, _ 
 
 // Verify signs what it is told to.
 func (r *registry) Verify(ctx context.Context, img verify.Image, who verify.Subject) (verify.Result, error) {
+	r.subjects = append(r.subjects, who)
 	r.asked = append(r.asked, "signature")
 	if r.sign != nil {
 		return verify.Result{}, r.sign
@@ -82,7 +86,7 @@ func caseOf() *Case {
 		Run: run.Run{Namespace: "ops", Name: "run", UID: "uid", Steps: []run.Step{{
 			Name: "a", Image: "registry.example.com/demo", ActionType: "demo/scale",
 			Inputs: []byte(`{"repository":"https://git.example.com/team/app"}`), Credentials: map[string]string{"git": "forge"}}}},
-		ContentHash: "sha256:c", Policy: PolicyOf(nil), Now: noon(), Final: true,
+		ContentHash: "sha256:c", Policy: PolicyOf(nil), Now: noon(),
 	}
 }
 
@@ -177,17 +181,17 @@ func TestInputsBeforeTheStart(t *testing.T) {
 		says        string
 	}{
 		"references":         {`{"repository":"$(params.x)","replicas":"$(params.n)"}`, map[string]string{"git": "s"}, ""},
-		"unknown name":       {`{"repository":"r","x":1}`, map[string]string{"git": "s"}, `input "x" is not one`},
-		"another case":       {`{"repository":"r","Repository":"x"}`, map[string]string{"git": "s"}, `input "Repository" is not one`},
-		"required one lacks": {`{}`, map[string]string{"git": "s"}, `input "repository" is required`},
-		"no object":          {`[]`, map[string]string{"git": "s"}, "not a JSON object"},
+		"unknown name":       {`{"repository":"r","x":1,"replicas":"$(steps.b.outputs.n)"}`, map[string]string{"git": "s"}, `input "x" is not one`},
+		"another case":       {`{"repository":"r","Repository":"x","replicas":"$(steps.b.outputs.n)"}`, map[string]string{"git": "s"}, `input "Repository" is not one`},
+		"required one lacks": {`{"replicas":"$(steps.b.outputs.n)"}`, map[string]string{"git": "s"}, `input "repository" is required`},
+		"no object":          {`["$(steps.b.outputs.n)"]`, map[string]string{"git": "s"}, "wanted one JSON object"},
 		"credential lacks":   {`{"repository":"r"}`, nil, `credential "git" is required`},
 		"credential unknown": {`{"repository":"r"}`, map[string]string{"git": "s", "x": "y"}, `credential "x" is not one`},
 		"too long":           {`{"repository":"` + strings.Repeat("x", maxInputs) + `"}`, map[string]string{"git": "s"}, "are allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := caseOf()
-			k.Final, k.Run.Steps[0].Inputs, k.Run.Steps[0].Credentials = false, []byte(c.inputs), c.credentials
+			k.Scope, k.Run.Steps[0].Inputs, k.Run.Steps[0].Credentials = scope(), []byte(c.inputs), c.credentials
 			v := whole(&registry{document: document}).Walk(t.Context(), k)
 			if c.says == "" != (v.Kind == run.Passed) || !strings.Contains(v.Message, c.says) {
 				t.Errorf("verdict %+v, want it to say %q", v, c.says)

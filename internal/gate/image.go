@@ -32,7 +32,7 @@ func (Digest) Name() string { return "digest" }
 func (d Digest) Check(ctx context.Context, c *Case) run.Verdict {
 	c.Images = make([]verify.Image, len(c.Run.Steps))
 	for i := range c.Run.Steps {
-		img, err := d.Images.Resolve(ctx, c.Run.Steps[i].Image, c.Subject)
+		img, err := d.Images.Resolve(ctx, c.Run.Steps[i].Image, c.subject(i))
 		if err != nil {
 			return judge(stepError(c, i, err), c)
 		}
@@ -51,7 +51,7 @@ func (Signature) Name() string { return "signature" }
 func (s Signature) Check(ctx context.Context, c *Case) run.Verdict {
 	c.Results = make([]verify.Result, len(c.Images))
 	for i, img := range c.Images {
-		result, err := s.Verifier.Verify(ctx, img, c.Subject)
+		result, err := s.Verifier.Verify(ctx, img, c.subject(i))
 		if err != nil {
 			return judge(stepError(c, i, err), c)
 		}
@@ -71,7 +71,7 @@ func (Contract) Name() string { return "contract" }
 func (k Contract) Check(ctx context.Context, c *Case) run.Verdict {
 	c.Contracts = make([]contract.Contract, len(c.Images))
 	for i, img := range c.Images {
-		data, err := k.Files.ReadFile(ctx, img, v1alpha1.ContractPath, c.Subject)
+		data, err := k.Files.ReadFile(ctx, img, v1alpha1.ContractPath, c.subject(i))
 		if err != nil {
 			return judge(stepError(c, i, err), c)
 		}

@@ -22,15 +22,19 @@ type Inputs struct{}
 func (Inputs) Name() string { return "inputs" }
 
 // Check validates values where they are known. Before a run has started, inputs
-// still carry references; then names, required ones and credentials are checked.
+// may refer to outputs; then names, required ones and credentials are checked.
 func (Inputs) Check(_ context.Context, c *Case) run.Verdict {
 	for i, step := range c.Run.Steps {
-		var problems []string
-		if len(step.Inputs) > maxInputs {
-			problems = append(problems, fmt.Sprintf("inputs have %d bytes and %d are allowed: put the rest into a file in the workspace", len(step.Inputs), maxInputs))
+		values, whole, err := c.known(i)
+		if err != nil {
+			return unresolved(step, err)
 		}
-		if c.Final {
-			if _, findings := c.Contracts[i].ValidateInputs(step.Inputs); len(findings) > 0 {
+		var problems []string
+		if size := max(len(step.Inputs), len(values)); size > maxInputs {
+			problems = append(problems, fmt.Sprintf("inputs have %d bytes and %d are allowed: put the rest into a file in the workspace", size, maxInputs))
+		}
+		if whole {
+			if _, findings := c.Contracts[i].ValidateInputs(values); len(findings) > 0 {
 				problems = append(problems, contract.Join(findings))
 			}
 		} else {
@@ -42,6 +46,11 @@ func (Inputs) Check(_ context.Context, c *Case) run.Verdict {
 		}
 	}
 	return run.Pass()
+}
+
+// unresolved refuses inputs whose references cannot be replaced.
+func unresolved(step run.Step, err error) run.Verdict {
+	return refuse(v1alpha1.ReasonInvalidReference, fmt.Sprintf("step %s: %v", step.Name, err))
 }
 
 // namesOf finds inputs that the contract does not declare, and required ones

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,21 +30,26 @@ type Policy struct {
 	Repositories [][]string
 	// Ceilings are sets of rights; a contract must stay below each.
 	Ceilings [][]rights.Rule
+	// Accounts that steps may name; one must be in each list, and without a list
+	// none may be named.
+	Accounts []Accounts
 }
 
-// PolicyOf merges policies: the strictest value counts.
+// PolicyOf merges policies. What a policy leaves out restricts nothing; of what
+// several say the strictest counts; the default holds where none says anything.
 func PolicyOf(policies []v1alpha1.ExecutionPolicy) Policy {
 	p := Policy{MaxParallel: defaultParallel, ApprovalThreshold: defaultThreshold, Ceilings: [][]rights.Rule{rights.Default()}}
-	for i, policy := range policies {
-		threshold := defaultThreshold
-		if policy.Spec.ApprovalThreshold != nil {
-			threshold = int(*policy.Spec.ApprovalThreshold)
+	var parallel, threshold []int
+	for _, policy := range policies {
+		if n := int(policy.Spec.MaxParallelSteps); n > 0 {
+			parallel = append(parallel, n)
 		}
-		parallel := cmp.Or(int(policy.Spec.MaxParallelSteps), defaultParallel)
-		if i == 0 {
-			p.MaxParallel, p.ApprovalThreshold = parallel, threshold
+		if n := policy.Spec.ApprovalThreshold; n != nil {
+			threshold = append(threshold, int(*n))
 		}
-		p.MaxParallel, p.ApprovalThreshold = min(p.MaxParallel, parallel), min(p.ApprovalThreshold, threshold)
+		if len(policy.Spec.ServiceAccounts) > 0 {
+			p.Accounts = append(p.Accounts, Accounts{Policy: policy.Name, Names: policy.Spec.ServiceAccounts})
+		}
 		if len(policy.Spec.Repositories) > 0 {
 			p.Repositories = append(p.Repositories, policy.Spec.Repositories)
 		}
@@ -57,6 +61,12 @@ func PolicyOf(policies []v1alpha1.ExecutionPolicy) Policy {
 			p.Ceilings = append(p.Ceilings, rules)
 		}
 	}
+	if len(parallel) > 0 {
+		p.MaxParallel = slices.Min(parallel)
+	}
+	if len(threshold) > 0 {
+		p.ApprovalThreshold = slices.Min(threshold)
+	}
 	return p
 }
 
@@ -66,16 +76,17 @@ type Repositories struct{}
 // Name returns "repositories".
 func (Repositories) Name() string { return "repositories" }
 
-// Check reads the repository input of each step whose inputs are final.
+// Check reads the repository input of each step where its value is known.
 func (Repositories) Check(_ context.Context, c *Case) run.Verdict {
-	if !c.Final {
-		return run.Pass()
-	}
-	for _, step := range c.Run.Steps {
+	for i, step := range c.Run.Steps {
+		values, _, err := c.known(i)
+		if err != nil {
+			return unresolved(step, err)
+		}
 		var in struct {
 			Repository string `json:"repository"`
 		}
-		if err := json.Unmarshal(step.Inputs, &in); err != nil || in.Repository == "" {
+		if err := json.Unmarshal(values, &in); err != nil || in.Repository == "" {
 			continue // the contract's own types were checked before
 		}
 		for _, allowed := range c.Policy.Repositories {
@@ -99,30 +110,35 @@ func within(repository, prefix string) bool {
 	return repository == prefix || (strings.HasSuffix(prefix, "/") && strings.HasPrefix(repository, prefix))
 }
 
-// Rights refuses contracts that ask for more than the ceiling.
+// Rights refuses contracts that ask for more than the ceiling, and accounts
+// that no policy lets a step name.
 type Rights struct{}
 
 // Name returns "rights".
 func (Rights) Name() string { return "rights" }
 
-// Check compares each contract's permissions with every ceiling.
+// Check compares each contract's permissions with every ceiling. A step that
+// names an account has that account's rights and is made none.
 func (Rights) Check(_ context.Context, c *Case) run.Verdict {
 	for i, step := range c.Run.Steps {
 		if step.ServiceAccount != "" {
-			continue // runs with an account of the namespace, and gets nothing of ours
+			if v := c.account(step); v.Kind != run.Passed {
+				return v
+			}
+			continue
 		}
 		var want []rights.Rule
 		for _, p := range c.Contracts[i].Spec.RBAC.Permissions {
 			if p.Scope == contract.ScopeCluster {
 				return refuse(v1alpha1.ReasonRightsExceeded, fmt.Sprintf(
-					"step %s (%s) asks for rights in the whole cluster, which are never made: give the step a serviceAccountName that has them", step.Name, step.ActionType))
+					"step %s (%s) asks for rights in the whole cluster, which are never made: give the step a serviceAccountName that has them and that an ExecutionPolicy lists", step.Name, step.ActionType))
 			}
 			want = append(want, rights.Rule{APIGroups: p.APIGroups, Resources: p.Resources, Verbs: p.Verbs})
 		}
 		for _, ceiling := range c.Policy.Ceilings {
 			if over := rights.Exceeding(want, ceiling); len(over) > 0 {
 				return refuse(v1alpha1.ReasonRightsExceeded, fmt.Sprintf(
-					"step %s (%s) asks for more than the ceiling allows: %s: raise the ceiling or give the step a serviceAccountName", step.Name, step.ActionType, strings.Join(over, ", ")))
+					"step %s (%s) asks for more than the ceiling allows: %s: raise the ceiling or give the step a serviceAccountName that an ExecutionPolicy lists", step.Name, step.ActionType, strings.Join(over, ", ")))
 			}
 		}
 	}

@@ -1,0 +1,51 @@
+package execution
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/verify"
+)
+
+func TestNothingIsMadeBeforeEveryStepIsJudged(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(*v1alpha1.WorkflowStep)
+		want  string
+	}{
+		"value of another type": {func(s *v1alpha1.WorkflowStep) { s.Inputs = &apiextensionsv1.JSON{Raw: []byte(`{"text":7}`)} }, v1alpha1.ReasonInvalidParameters},
+		"account not listed":    {func(s *v1alpha1.WorkflowStep) { s.ServiceAccountName = "admin" }, v1alpha1.ReasonPolicyDenied},
+		"account of a step":     {func(s *v1alpha1.WorkflowStep) { s.ServiceAccountName = "run-a" }, v1alpha1.ReasonPolicyDenied},
+		"account of a run":      {func(s *v1alpha1.WorkflowStep) { s.ServiceAccountName = "other-b" }, v1alpha1.ReasonPolicyDenied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := twoSteps()
+			c.spoil(&e.Spec.Steps[1])
+			rails := &v1alpha1.ExecutionPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "rails"}, Spec: v1alpha1.ExecutionPolicySpec{ServiceAccounts: []string{"run-a", "other-b"}}}
+			other := &v1alpha1.ActionExecution{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "other-b"}, Spec: v1alpha1.ActionExecutionSpec{Inputs: &apiextensionsv1.JSON{Raw: []byte(`{}`)}}}
+			w := newWorld(t, e, rails, other)
+			w.settleOnly()
+			equal(t, "writes", w.writes, []string{"patch WorkflowExecution run finalizers", "status Failed Stalled=True/" + c.want + " Ready=False/" + c.want})
+		})
+	}
+}
+
+func TestRunsAreJudgedForTheJobsTheyBecome(t *testing.T) {
+	e := twoSteps()
+	e.Labels = map[string]string{"chosen": "by the person"}
+	w := newWorld(t, e)
+	if _, err := w.reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	var want []verify.Subject
+	for _, step := range []string{"a", "b"} {
+		want = append(want, verify.Subject{Namespace: "ops", ServiceAccount: "default", Kind: "Job", Group: "batch", Version: "v1", Labels: map[string]string{
+			v1alpha1.LabelExecution: "run", v1alpha1.LabelStep: step, v1alpha1.LabelActionExecution: "run-" + step}})
+	}
+	if diff := cmp.Diff(want, w.subjects); diff != "" {
+		t.Errorf("subjects (-want +got):\n%s", diff)
+	}
+}
