@@ -49,3 +49,23 @@ func TestRunsAreJudgedForTheJobsTheyBecome(t *testing.T) {
 		t.Errorf("subjects (-want +got):\n%s", diff)
 	}
 }
+
+func TestReferencesHaveTheirValuesAtTheGate(t *testing.T) {
+	for inputs, want := range map[string]string{
+		`{"text":"x","repository":"https://$(execution.name).example.com/"}`:                            "Executing Ready=False/Progressing",
+		`{"text":"x","repository":"https://$(execution.namespace).example.com/"}`:                       "Failed Stalled=True/PolicyDenied Ready=False/PolicyDenied",
+		`{"text":"$(steps.a.outputs.word)","count":"$(steps.a.outputs.word)"}`:                          "Executing Ready=False/Progressing",
+		`{"text":"$(steps.a.outputs.word)","repository":"https://$(execution.namespace).example.com/"}`: "Failed Stalled=True/PolicyDenied Ready=False/PolicyDenied",
+	} {
+		e := twoSteps()
+		e.Spec.Steps[1].Inputs = &apiextensionsv1.JSON{Raw: []byte(inputs)}
+		rails := &v1alpha1.ExecutionPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "rails"}, Spec: v1alpha1.ExecutionPolicySpec{Repositories: []string{"https://run.example.com/"}}}
+		w := newWorld(t, e, rails)
+		if _, err := w.reconcile(); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.writes) < 2 || w.writes[1] != "status "+want {
+			t.Errorf("%s: writes %q, want the second to be %q", inputs, w.writes, want)
+		}
+	}
+}

@@ -40,6 +40,8 @@ spec:
   actionType: %[2]s
   inputs:
   - {name: text, type: string, required: true}
+  - {name: repository, type: string}
+  - {name: count, type: integer}
   resources: {limits: {cpu: 100m, memory: 64Mi}}
 `
 
