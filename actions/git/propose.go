@@ -242,49 +242,99 @@ func (c *change) text(more string, diff repo.Diff) message.Proposal {
 	return p
 }
 
-// propose makes branch and pull request what they should be.
+// proposeRounds bounds how often a run begins again because somebody merged,
+// closed or pushed meanwhile. Each round that is lost means that another has
+// won, so three are more than two runs and a person can need.
+const proposeRounds = 3
+
+// propose makes branch and pull request what they should be, and believes so
+// only when it has read it after the last write: branch and pull request live
+// in two systems, and no write covers both.
 func (c *change) propose(ctx context.Context, f forge.Forge) (contract.Values, error) {
-	there, err := f.Find(ctx, c.proposal.Key)
-	if errors.Is(err, forge.ErrNotFound) {
-		there = forge.Pull{}
-	} else if err != nil {
-		return nil, fmt.Errorf("find pull request: %w", err)
-	}
-	if out, err := c.settled(there); out != nil || err != nil {
-		return out, err
-	}
 	from, err := remote(c.env, c.base.URL)
 	if err != nil {
 		return nil, err
 	}
-	pushed, err := c.tree.Push(ctx, from, repo.PushOptions{Branch: c.proposal.Head, Marker: c.note.Marker})
+	for range proposeRounds {
+		there, err := c.find(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if out, err := c.settled(there); out != nil || err != nil {
+			return out, err
+		}
+		pushed, err := c.tree.Push(ctx, from, repo.PushOptions{Branch: c.proposal.Head, Marker: c.note.Marker})
+		if err != nil {
+			return nil, err
+		}
+		c.env.Log.Info("pushed", "branch", pushed.Branch, "sha", pushed.SHA, "updated", pushed.Updated, "baseMoved", pushed.BaseMoved)
+		if there, err = c.write(ctx, f); err != nil {
+			return nil, err
+		}
+		stands, err := c.stands(ctx, f, from, there.ID)
+		if err != nil {
+			return nil, err
+		}
+		if stands {
+			c.env.Log.Info("proposed", "number", int64(there.ID), "url", there.URL)
+			return c.outputs(string(forge.Open), true, there), nil
+		}
+		c.env.Log.Info("branch or pull request changed meanwhile: looking again", "number", int64(there.ID), "url", there.URL)
+	}
+	return nil, fmt.Errorf("propose commit %s: branch %s or its pull request was changed by others %d times while it was written; nothing of theirs was lost, run again",
+		c.head, c.proposal.Head, proposeRounds)
+}
+
+// find is the pull request of this branch, without State if there is none.
+func (c *change) find(ctx context.Context, f forge.Forge) (forge.Pull, error) {
+	there, err := f.Find(ctx, c.proposal.Key)
+	if errors.Is(err, forge.ErrNotFound) {
+		return forge.Pull{}, nil
+	}
 	if err != nil {
-		return nil, err
+		return forge.Pull{}, fmt.Errorf("find pull request: %w", err)
 	}
-	c.env.Log.Info("pushed", "branch", pushed.Branch, "sha", pushed.SHA, "updated", pushed.Updated, "baseMoved", pushed.BaseMoved)
-	if there, err = c.write(ctx, f, there); err != nil {
-		return nil, err
-	}
-	c.env.Log.Info("proposed", "number", int64(there.ID), "url", there.URL)
-	return c.outputs(string(forge.Open), true, there), nil
+	return there, nil
 }
 
 // write opens the pull request unless it is open, and makes an open one, which
 // may be another run's and tell of an earlier commit, say what it should.
-func (c *change) write(ctx context.Context, f forge.Forge, there forge.Pull) (forge.Pull, error) {
-	var err error
+func (c *change) write(ctx context.Context, f forge.Forge) (forge.Pull, error) {
+	there, err := c.find(ctx, f)
+	if err != nil {
+		return there, err
+	}
 	if there.State != forge.Open {
 		if there, err = f.Open(ctx, c.proposal); err != nil {
 			return there, fmt.Errorf("open pull request: %w", err)
 		}
 	}
-	if there.Title == c.proposal.Title && unixLines(there.Body) == unixLines(c.proposal.Body) {
+	if c.told(there) {
 		return there, nil
 	}
 	if there, err = f.Update(ctx, there.ID, c.proposal); err != nil {
 		return there, fmt.Errorf("update pull request: %w", err)
 	}
 	return there, nil
+}
+
+// stands says whether the open pull request tells of the commit that its
+// branch has. The branch is asked last: who pushes after that writes the text
+// after that too.
+func (c *change) stands(ctx context.Context, f forge.Forge, from repo.Remote, id forge.ID) (bool, error) {
+	there, err := f.Get(ctx, id)
+	if err != nil {
+		return false, fmt.Errorf("read pull request %d: %w", id, err)
+	}
+	if there.State != forge.Open || !c.told(there) {
+		return false, nil
+	}
+	return c.tree.Stands(ctx, from, c.proposal.Head)
+}
+
+// told says whether a pull request has the text that it should.
+func (c *change) told(there forge.Pull) bool {
+	return there.Title == c.proposal.Title && unixLines(there.Body) == unixLines(c.proposal.Body)
 }
 
 func unixLines(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
@@ -298,7 +348,7 @@ func (c *change) settled(there forge.Pull) (contract.Values, error) {
 		return c.outputs(string(forge.Merged), false, there), nil
 	case there.State == forge.Closed && there.HeadSHA == c.head:
 		return nil, run.Refuse(v1alpha1.ReasonClosed, "open pull request: %s proposed this very commit and was closed by a person", there.URL)
-	case there.State == forge.Open && ours && meta.PatchHash == c.patch && strings.Contains(there.Body, there.HeadSHA):
+	case there.State == forge.Open && ours && meta.Cause == c.note.Cause && meta.PatchHash == c.patch && strings.Contains(there.Body, there.HeadSHA):
 		// The same values in the same places are proposed already. The body names
 		// the branch's tip, so both were written by one run to its end.
 		c.env.Log.Info("the same change is proposed already", "number", int64(there.ID), "url", there.URL)

@@ -212,8 +212,9 @@ type giteaPull struct {
 }
 
 type giteaHead struct {
-	Ref string `json:"ref"`
-	SHA string `json:"sha"`
+	Ref  string `json:"ref"`
+	SHA  string `json:"sha"`
+	Repo int    `json:"repo_id"`
 }
 
 func newGiteaServer(t *testing.T, r *gitserver.Repository) *giteaServer {
@@ -222,6 +223,7 @@ func newGiteaServer(t *testing.T, r *gitserver.Repository) *giteaServer {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+at+"/pulls", g.list)
 	mux.HandleFunc("POST "+at+"/pulls", g.open)
+	mux.HandleFunc("GET "+at+"/pulls/{number}", g.get)
 	mux.HandleFunc("PATCH "+at+"/pulls/{number}", g.edit)
 	mux.HandleFunc("GET "+at+"/labels", func(w http.ResponseWriter, _ *http.Request) { g.answer(w, []any{}) })
 	mux.HandleFunc("POST "+at+"/labels", func(w http.ResponseWriter, _ *http.Request) { g.answer(w, map[string]any{"id": 7, "name": "x"}) })
@@ -230,12 +232,12 @@ func newGiteaServer(t *testing.T, r *gitserver.Repository) *giteaServer {
 			http.Error(w, `{"message":"who are you"}`, http.StatusUnauthorized)
 			return
 		}
+		g.before()
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if r.Method != http.MethodGet && !strings.HasSuffix(r.URL.Path, "/labels") {
 			g.writes = append(g.writes, r.Method+" "+strings.TrimPrefix(r.URL.String(), at))
 		}
-		g.before()
 		mux.ServeHTTP(w, r)
 	}))
 	t.Cleanup(g.Close)
@@ -261,6 +263,26 @@ func (g *giteaServer) list(w http.ResponseWriter, r *http.Request) {
 	g.answer(w, found)
 }
 
+// find returns the pull request that the path names, or answers that there is none.
+func (g *giteaServer) find(w http.ResponseWriter, r *http.Request) *giteaPull {
+	n, err := strconv.Atoi(r.PathValue("number"))
+	if err != nil || n < 1 || n > len(g.pulls) {
+		http.NotFound(w, r)
+		return nil
+	}
+	p := g.pulls[n-1]
+	if p.State == "open" {
+		p.Head.SHA = g.repository.Tip(p.Head.Ref)
+	}
+	return p
+}
+
+func (g *giteaServer) get(w http.ResponseWriter, r *http.Request) {
+	if p := g.find(w, r); p != nil {
+		g.answer(w, p)
+	}
+}
+
 func (g *giteaServer) open(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Head, Base, Title, Body string
@@ -269,8 +291,14 @@ func (g *giteaServer) open(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		g.t.Error(err)
 	}
+	for _, p := range g.pulls {
+		if p.State == "open" && p.Head.Ref == in.Head && p.Base.Ref == in.Base {
+			http.Error(w, `{"message":"pull request already exists for these targets"}`, http.StatusConflict)
+			return
+		}
+	}
 	p := &giteaPull{Number: len(g.pulls) + 1, Title: in.Title, Body: in.Body, State: "open", Labels: in.Labels,
-		Head: giteaHead{in.Head, g.repository.Tip(in.Head)}, Base: giteaHead{in.Base, ""}}
+		Head: giteaHead{in.Head, g.repository.Tip(in.Head), 1}, Base: giteaHead{in.Base, "", 1}}
 	p.URL = g.URL + "/shop/app/pulls/" + strconv.Itoa(p.Number)
 	g.pulls = append(g.pulls, p)
 	w.WriteHeader(http.StatusCreated)
@@ -278,18 +306,15 @@ func (g *giteaServer) open(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *giteaServer) edit(w http.ResponseWriter, r *http.Request) {
-	n, err := strconv.Atoi(r.PathValue("number"))
-	if err != nil || n < 1 || n > len(g.pulls) {
-		http.NotFound(w, r)
+	p := g.find(w, r)
+	if p == nil {
 		return
 	}
 	var in struct{ Title, Body string }
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		g.t.Error(err)
 	}
-	p := g.pulls[n-1]
 	p.Title, p.Body = in.Title, in.Body
-	p.Head.SHA = g.repository.Tip(p.Head.Ref)
 	w.WriteHeader(http.StatusCreated)
 	g.answer(w, p)
 }

@@ -75,11 +75,15 @@ func AuthFromDir(dir string) (Auth, error) {
 }
 
 // Token returns what a forge's API takes as a token: the bearer token or the
-// password; empty if there is neither. It leaves this package for no other
-// purpose.
+// password; empty if there is neither. Beside an SSH key the password is the
+// key's passphrase, which no forge may ever see. It leaves this package for no
+// other purpose.
 func (a Auth) Token() string {
 	if a.bearer != "" {
 		return a.bearer
+	}
+	if len(a.identity) > 0 {
+		return ""
 	}
 	return a.password
 }

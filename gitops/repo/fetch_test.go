@@ -236,3 +236,16 @@ func TestOwnAuthorityIsTrusted(t *testing.T) {
 		}
 	}
 }
+
+// TestPassphraseIsNoToken: what opens an SSH key never leaves for a forge.
+func TestPassphraseIsNoToken(t *testing.T) {
+	for want, pairs := range map[string][]string{
+		"word":   {"username", "bot", "password", "word\n"},
+		"bearer": {"bearerToken", "bearer"},
+		"":       {"identity", "key", "known_hosts", "host", "password", "passphrase"},
+	} {
+		if got := secret(t, pairs...).Token(); got != want {
+			t.Errorf("%v: token %q, want %q", pairs, got, want)
+		}
+	}
+}

@@ -70,6 +70,28 @@ func (w *Worktree) Push(ctx context.Context, remote Remote, o PushOptions) (Push
 	return Pushed{}, err
 }
 
+// Stands says whether a branch of the remote is at HEAD now. It reads only.
+func (w *Worktree) Stands(ctx context.Context, remote Remote, branch string) (bool, error) {
+	if plain(remote.URL) != plain(w.base.URL) {
+		return false, refuse(v1alpha1.ReasonWorktreeInvalid, "read %s: the work tree was cloned from %s", remote.URL, w.base.URL)
+	}
+	l, err := remote.link()
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	head, err := w.head()
+	if err != nil {
+		return false, err
+	}
+	seen, err := l.list(ctx)
+	if err != nil {
+		return false, err
+	}
+	return seen.hashes[plumbing.NewBranchReferenceName(branch)] == head.Hash, nil
+}
+
 func (w *Worktree) pushable(remote Remote, o PushOptions) (*object.Commit, error) {
 	if plain(remote.URL) != plain(w.base.URL) {
 		return nil, refuse(v1alpha1.ReasonWorktreeInvalid, "push to %s: the work tree was cloned from %s", remote.URL, w.base.URL)

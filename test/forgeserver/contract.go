@@ -2,6 +2,7 @@ package forgeserver
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ func Contract(t *testing.T, door Door) {
 		"wrong-token": func(t *testing.T, s *Server, _ forge.Forge) { wrongToken(t, door(t, s, token+"x")) },
 		"lost-answer": lostAnswer, "rate-limit": rateLimit, "permission": permission, "server-fault": serverFault,
 		"merged": merged, "labels": labels, "comment": comment, "no-branch": noBranch, "refused": refused, "no-secret-in-urls": noSecret,
+		"fork": fork,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := New(t, token)
@@ -170,5 +172,20 @@ func noSecret(t *testing.T, s *Server, f forge.Forge) {
 	open(t, f, "fix/one")
 	if text := strings.Join(s.Requests(), "\n"); strings.Contains(text, token) {
 		t.Errorf("a URL holds the token:\n%s", text)
+	}
+}
+
+// Somebody's fork has a branch that is named as ours. Its pull request is not
+// ours: neither found, nor written, nor in the way.
+func fork(t *testing.T, s *Server, f forge.Forge) {
+	p := forgetest.Proposal("fix/one")
+	s.Fork(p.Head, "theirs")
+	if found, err := f.Find(t.Context(), p.Key); !errors.Is(err, forge.ErrNotFound) {
+		t.Errorf("find: %+v, %v, want ErrNotFound", found, err)
+	}
+	mine := open(t, f, p.Head)
+	again := open(t, f, p.Head)
+	if pulls := s.Pulls(); mine.ID != 2 || again.ID != 2 || len(pulls) != 2 || pulls[0].Body != "theirs" {
+		t.Errorf("opened %d and %d of %+v", mine.ID, again.ID, pulls)
 	}
 }

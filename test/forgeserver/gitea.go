@@ -96,7 +96,8 @@ func (s *Server) giteaPull(p *Pull) map[string]any {
 	out := map[string]any{
 		"id": 1000 + p.Number, "number": p.Number, "html_url": fmt.Sprintf("%s/octo/app/pulls/%d", s.URL, p.Number), "state": s.state(p),
 		"title": p.Title, "body": p.Body, "user": map[string]any{"login": "bot"}, "labels": labels, "updated_at": p.updated, "merged": p.Merged,
-		"head": map[string]any{"label": p.Head, "ref": ref, "sha": s.sha(p.Head)}, "base": map[string]any{"label": p.Base, "ref": p.Base, "sha": s.sha(p.Base)},
+		"head": map[string]any{"label": p.Head, "ref": ref, "sha": s.sha(p.Head), "repo_id": p.repository()},
+		"base": map[string]any{"label": p.Base, "ref": p.Base, "sha": s.sha(p.Base), "repo_id": 1},
 	}
 	if p.Merged {
 		out["merge_commit_sha"], out["merged_at"] = s.sha("main"), p.updated

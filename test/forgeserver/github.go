@@ -34,7 +34,7 @@ func (s *Server) githubList(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	out := []any{}
 	for _, p := range s.list(q.Get("state")) {
-		if (q.Get("head") == "" || q.Get("head") == "octo:"+p.Head) && (q.Get("base") == "" || q.Get("base") == p.Base) {
+		if (q.Get("head") == "" || q.Get("head") == p.owner()+":"+p.Head) && (q.Get("base") == "" || q.Get("base") == p.Base) {
 			out = append(out, s.githubPull(p))
 		}
 	}

@@ -37,6 +37,8 @@ type Pull struct {
 	Head, Base       string
 	Labels, Comments []string
 	Closed, Merged   bool
+	// Fork says that the branch is in somebody's fork.
+	Fork bool
 	// HeadGone says that the branch was deleted.
 	HeadGone bool
 	updated  time.Time
@@ -127,6 +129,31 @@ func (s *Server) Pulls() []Pull {
 	return out
 }
 
+// Fork opens a pull request from a branch of somebody's fork, as anybody may.
+func (s *Server) Fork(head, body string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &Pull{Number: len(s.pulls) + 1, Title: "mine", Body: body, Head: head, Base: "main", Fork: true}
+	s.touch(p)
+	s.pulls = append(s.pulls, p)
+}
+
+// owner of the repository that the head branch is in.
+func (p *Pull) owner() string {
+	if p.Fork {
+		return "eve"
+	}
+	return "octo"
+}
+
+// repository is the number of that repository.
+func (p *Pull) repository() int {
+	if p.Fork {
+		return 2
+	}
+	return 1
+}
+
 // Merge merges a pull request and deletes its branch, as a person may.
 func (s *Server) Merge(number int) {
 	s.mu.Lock()
@@ -178,7 +205,7 @@ func (s *Server) create(title, body, head, base string) (*Pull, string) {
 		return nil, "branch does not exist"
 	}
 	for _, p := range s.pulls {
-		if !p.Closed && p.Head == head && p.Base == base {
+		if !p.Closed && !p.Fork && p.Head == head && p.Base == base {
 			return nil, "A pull request already exists"
 		}
 	}

@@ -81,7 +81,7 @@ func (f *Forge) search(ctx context.Context, state gitea.StateType, key forge.Key
 			return forge.Pull{}, f.failed("list pull requests", resp, err)
 		}
 		for _, pr := range list {
-			if p := pullOf(pr); p.Head == key.Head && p.Base == key.Base {
+			if p := pullOf(pr); own(pr) && p.Head == key.Head && p.Base == key.Base {
 				return p, nil
 			}
 		}
@@ -187,6 +187,13 @@ func (f *Forge) Close(ctx context.Context, id forge.ID, why string) error {
 		return f.failed("close a pull request", resp, err)
 	}
 	return nil
+}
+
+// own says whether the head branch is the repository's own. Anybody may name a
+// branch of a fork as ours are named. The repository is compared by number; a
+// fork that was deleted has none that is the base's.
+func own(pr *gitea.PullRequest) bool {
+	return pr.Head != nil && pr.Base != nil && pr.Head.RepoID != 0 && pr.Head.RepoID == pr.Base.RepoID
 }
 
 func pullOf(pr *gitea.PullRequest) forge.Pull {
