@@ -89,6 +89,27 @@ func TestRefusedActionsWriteNothingButStatus(t *testing.T) {
 	}
 }
 
+// TestCancelledBehindALeftover: the Job that an earlier step of the same name
+// left is waited for, but not by a step that shall not run at all.
+func TestCancelledBehindALeftover(t *testing.T) {
+	earlier := action()
+	earlier.UID = "earlier"
+	w := newWorld(t, action())
+	left := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "run-a", Finalizers: []string{"example.com/stuck"},
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(earlier, v1alpha1.GroupVersion().WithKind("ActionExecution"))}}}
+	if err := w.base.Create(context.Background(), left); err != nil {
+		t.Fatal(err)
+	}
+	if result, err := w.reconcile(); err != nil || result.RequeueAfter <= 0 || strings.HasPrefix(told(w.action()), "Cancelled") {
+		t.Fatalf("%v, %v, %s, want to wait for the leftover", result, err, told(w.action()))
+	}
+	w.cancel()
+	w.settle()
+	if got := told(w.action()); !strings.HasPrefix(got, "Cancelled") {
+		t.Errorf("cancelled behind a leftover: %s", got)
+	}
+}
+
 func TestOutageIsWaitedFor(t *testing.T) {
 	w := newWorld(t, action())
 	w.verifier.Fail(errors.New("registry gone"))

@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/names"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -25,7 +26,7 @@ func accountOf(ae *v1alpha1.ActionExecution, needs run.Needs) string {
 // just what its contract asks for, as long as its ActionExecution exists.
 func account(ae *v1alpha1.ActionExecution, needs run.Needs, pull []corev1.LocalObjectReference) (*corev1.ServiceAccount, *rbacv1.Role, *rbacv1.RoleBinding) {
 	meta := metav1.ObjectMeta{
-		Namespace: ae.Namespace, Name: ae.Name, Labels: labelsOf(ae),
+		Namespace: ae.Namespace, Name: ae.Name, Labels: names.StepLabels(ae.Spec.Execution.Name, ae.Spec.Step, ae.Name),
 		OwnerReferences: []metav1.OwnerReference{ownedBy(ae, "ActionExecution", ae.UID)},
 	}
 	role := &rbacv1.Role{ObjectMeta: *meta.DeepCopy()}

@@ -31,7 +31,7 @@ const (
 
 // Build returns the Job of an ActionExecution: the same Job each time.
 func Build(ae *v1alpha1.ActionExecution, needs run.Needs) *batchv1.Job {
-	labels := labelsOf(ae)
+	labels := names.StepLabels(ae.Spec.Execution.Name, ae.Spec.Step, ae.Name)
 	return &batchv1.Job{
 		TypeMeta: metav1.TypeMeta{APIVersion: batchv1.SchemeGroupVersion.String(), Kind: "Job"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -74,14 +74,6 @@ func timeout(ae *v1alpha1.ActionExecution, needs run.Needs) time.Duration {
 		return needs.Timeout
 	}
 	return defaultTimeout
-}
-
-func labelsOf(ae *v1alpha1.ActionExecution) map[string]string {
-	return map[string]string{
-		v1alpha1.LabelExecution:       names.Label(ae.Spec.Execution.Name),
-		v1alpha1.LabelStep:            ae.Spec.Step,
-		v1alpha1.LabelActionExecution: names.Label(ae.Name),
-	}
 }
 
 // environment returns the container's variables in a fixed order. The values

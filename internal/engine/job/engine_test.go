@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -153,6 +154,30 @@ func TestReleaseTakesTheProtectionOff(t *testing.T) {
 	if claim == nil || len(claim.Finalizers) != 1 || claim.DeletionTimestamp.IsZero() {
 		t.Errorf("claim = %+v, want only the other finalizer left", claim)
 	}
+}
+
+// A pod of somebody else that mounts the workspace is waited for by name.
+func TestReleaseWaitsForAForeignPod(t *testing.T) {
+	s := newSite(t)
+	e, r := NewEngine(s.client, s.client), enginetest.Example("a")
+	s.must(e.Start(t.Context(), r, r.Steps[:1]))
+	claim, err := e.claim(t.Context(), r)
+	s.must(err)
+	claim.Finalizers = []string{protection}
+	s.must(s.client.Update(t.Context(), claim))
+	s.settle()
+	debug := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "debug"}, Spec: corev1.PodSpec{Volumes: []corev1.Volume{{Name: "w",
+		VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name}}}}}}
+	s.must(s.client.Create(t.Context(), debug))
+	wait, waits := run.AsWait(e.Release(t.Context(), r))
+	if !waits || !strings.Contains(wait.Message, "pod debug") {
+		t.Errorf("release = %v, want to wait for pod debug", wait)
+	}
+	if claim, err = e.claim(t.Context(), r); err != nil || claim == nil || !claim.DeletionTimestamp.IsZero() {
+		t.Errorf("claim = %+v, %v: want it untouched", claim, err)
+	}
+	s.must(s.client.Delete(t.Context(), debug))
+	s.must(e.Release(t.Context(), r))
 }
 
 func TestAForeignClaimIsNeitherUsedNorDeleted(t *testing.T) {

@@ -42,6 +42,9 @@ func (s *Steps) Observe(ctx context.Context, ae *v1alpha1.ActionExecution) (run.
 	if job == nil {
 		return vanished(ae), nil
 	}
+	if !metav1.IsControlledBy(job, ae) && ae.Spec.Cancel {
+		return vanished(ae), nil // there is one Job of this name, so none is ours to wait for
+	}
 	if !metav1.IsControlledBy(job, ae) {
 		return run.Seen{}, foreign("Job", job, ae)
 	}

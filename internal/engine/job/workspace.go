@@ -70,7 +70,7 @@ func (e *Engine) Release(ctx context.Context, r run.Run) error {
 	if err != nil || claim == nil {
 		return err
 	}
-	busy, err := e.busy(ctx, r)
+	busy, err := e.busy(ctx, r, claim.Name)
 	if err != nil {
 		return err
 	}
@@ -93,20 +93,28 @@ func (e *Engine) Release(ctx context.Context, r run.Run) error {
 	return nil
 }
 
-// busy names a pod of the run that has not ended; it reads past the cache,
-// since a volume must not be taken from under a pod that the cache missed.
-func (e *Engine) busy(ctx context.Context, r run.Run) (string, error) {
+// busy names a pod that has not ended and is of the run or mounts its claim,
+// whoever made it; it reads past the cache, which holds our pods alone and may
+// be late: a volume must not be taken from under a pod.
+func (e *Engine) busy(ctx context.Context, r run.Run, claim string) (string, error) {
 	var list corev1.PodList
-	err := e.live.List(ctx, &list, client.InNamespace(r.Namespace), client.MatchingLabels{v1alpha1.LabelExecution: names.Label(r.Name)})
-	if err != nil {
-		return "", fmt.Errorf("list pods of run %s: %w", r.Name, err)
+	if err := e.live.List(ctx, &list, client.InNamespace(r.Namespace)); err != nil {
+		return "", fmt.Errorf("list pods in namespace %s: %w", r.Namespace, err)
 	}
 	for _, pod := range list.Items {
-		if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+		ours := pod.Labels[v1alpha1.LabelExecution] == names.Label(r.Name)
+		if !ended && (ours || mounts(pod, claim)) {
 			return pod.Name, nil
 		}
 	}
 	return "", nil
+}
+
+func mounts(pod corev1.Pod, claim string) bool {
+	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim
+	})
 }
 
 func sortCredentials(c []v1alpha1.Credential) {
