@@ -34,6 +34,7 @@ type Options struct {
 
 // +kubebuilder:rbac:groups=kubernaut.ai,resources=pullrequests,verbs=get;list;watch
 // +kubebuilder:rbac:groups=kubernaut.ai,resources=pullrequests/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=kubernaut.ai,resources=executionpolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get
 
 // Setup adds the controller to the manager.

@@ -81,6 +81,9 @@ func interval(pr *v1alpha1.PullRequest) time.Duration {
 func (r *Reconciler) ask(ctx context.Context, pr *v1alpha1.PullRequest) (forge.Pull, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	if err := r.allowed(ctx, pr); err != nil {
+		return forge.Pull{}, err
+	}
 	var credentials map[string][]byte
 	if pr.Spec.SecretRef != nil {
 		secret := &corev1.Secret{}
