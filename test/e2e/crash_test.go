@@ -162,7 +162,7 @@ func (s setting) oneChange(t *testing.T, we *v1alpha1.WorkflowExecution) {
 }
 
 // Two runs for the same file at once: one pull request that carries one whole
-// change, never a lost or a mixed one. Two files: two clean pull requests.
+// change, or two clean ones, never a lost or a mixed one.
 func TestTwoRunsAtOnce(t *testing.T) {
 	s := newSetting(t)
 	a, b := s.raise(t, "first", "128Mi"), s.raise(t, "second", "256Mi")

@@ -118,6 +118,20 @@ func (s *Server) Branch(name, sha string) {
 	s.branches[name] = sha
 }
 
+// Label adds a label to the repository.
+func (s *Server) Label(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.labels = append(s.labels, name)
+}
+
+// Labels returns the names of the repository's labels.
+func (s *Server) Labels() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.labels)
+}
+
 // Pulls returns copies of all pull requests.
 func (s *Server) Pulls() []Pull {
 	s.mu.Lock()

@@ -134,13 +134,9 @@ func (f *Forge) labels(c *gitea.Client, names []string) ([]int64, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	known := map[string]int64{}
-	list, resp, err := c.ListRepoLabels(f.options.Owner, f.options.Repo, gitea.ListLabelsOptions{ListOptions: gitea.ListOptions{PageSize: 50}})
+	known, err := f.known(c)
 	if err != nil {
-		return nil, f.failed("list labels", resp, err)
-	}
-	for _, l := range list {
-		known[l.Name] = l.ID
+		return nil, err
 	}
 	var out []int64
 	for _, name := range names {
@@ -152,6 +148,25 @@ func (f *Forge) labels(c *gitea.Client, names []string) ([]int64, error) {
 			known[name] = l.ID
 		}
 		out = append(out, known[name])
+	}
+	return out, nil
+}
+
+// known reads the repository's labels by name. Beyond maxPages a label is
+// created again, which the forge takes.
+func (f *Forge) known(c *gitea.Client) (map[string]int64, error) {
+	out := map[string]int64{}
+	for page := 1; page <= maxPages; page++ {
+		list, resp, err := c.ListRepoLabels(f.options.Owner, f.options.Repo, gitea.ListLabelsOptions{ListOptions: gitea.ListOptions{Page: page, PageSize: 50}})
+		if err != nil {
+			return nil, f.failed("list labels", resp, err)
+		}
+		for _, l := range list {
+			out[l.Name] = l.ID
+		}
+		if len(list) == 0 {
+			break
+		}
 	}
 	return out, nil
 }
