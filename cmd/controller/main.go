@@ -21,10 +21,11 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/settings"
 )
 
 func main() {
-	o, err := parse(os.Args[1:])
+	o, err := parse(os.Args[1:], os.LookupEnv)
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
@@ -49,16 +50,14 @@ func start(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("find the cluster: set KUBECONFIG or run in a pod: %w", err)
 	}
-	config.QPS, config.Burst = float32(o.qps), o.burst
-	if o.qps <= 0 {
-		config.QPS = -1 // priority and fairness in the API server do it better
-	}
+	store := settings.NewStore(settings.Merge(o.fixed...))
+	config, lease := limited(config, store)
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme, Cache: cacheOptions(o), HealthProbeBindAddress: o.healthAddress,
 		Metrics: server.Options{BindAddress: o.metricsAddress},
 		Client:  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ServiceAccount{}}}},
 		// The lease is given back at a planned end, so that the next one need not wait.
-		LeaderElection: o.leaderElection, LeaderElectionID: "kubernaut-controller", LeaderElectionNamespace: o.namespace, LeaderElectionReleaseOnCancel: true,
+		LeaderElection: o.leaderElection, LeaderElectionConfig: lease, LeaderElectionID: "kubernaut-controller", LeaderElectionNamespace: o.namespace, LeaderElectionReleaseOnCancel: true,
 	})
 	if err != nil {
 		return fmt.Errorf("make the manager: %w", err)
@@ -68,7 +67,7 @@ func start(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	if err := setup(ctx, mgr, o); err != nil {
+	if err := setup(ctx, mgr, o, store); err != nil {
 		return fmt.Errorf("set up controllers: %w", err)
 	}
 	return mgr.Start(ctx)

@@ -26,13 +26,14 @@ import (
 	"github.com/kubernaut/kubernaut/internal/engine/job"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/settings"
 	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/internal/verify/commit"
 	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
 )
 
 // setup builds the concrete doors and hands them to the controllers.
-func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
+func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Store) error {
 	live := mgr.GetAPIReader()
 	inside := cluster{live: live, namespace: o.namespace}
 	registry := image.New(image.Options{Credentials: inside.pullSecrets, Timeout: o.registryTimeout})
@@ -56,7 +57,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 		return err
 	}
 	if err := execution.Setup(ctx, mgr, execution.Options{
-		Engine: job.NewEngine(mgr.GetClient(), live), Now: time.Now, MaxConcurrent: o.runs,
+		Engine: job.NewEngine(mgr.GetClient(), live), Now: time.Now, Settings: store.Get, MaxConcurrent: o.runs,
 		Gate: gate.Gate{
 			gate.Digest{Images: registry}, gate.Signature{Verifier: verifier}, gate.Contract{Files: files},
 			gate.Inputs{}, gate.Approval{}, gate.Repositories{}, gate.Rights{},

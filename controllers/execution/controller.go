@@ -22,6 +22,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/engine"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/record"
+	"github.com/kubernaut/kubernaut/internal/settings"
 )
 
 // Options of the controller.
@@ -33,6 +34,9 @@ type Options struct {
 	Gate gate.Gate
 	// Now is the clock.
 	Now func() time.Time
+	// Settings says what holds where no ExecutionPolicy says anything. It is
+	// asked at each pass, so that a change counts for runs under way.
+	Settings func() settings.Settings
 	// MaxConcurrent is how many runs are reconciled at once.
 	MaxConcurrent int
 }

@@ -130,7 +130,7 @@ func (r *Reconciler) policyOf(ctx context.Context, namespace string) (gate.Polic
 	if err := r.client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
 		return gate.Policy{}, fmt.Errorf("list execution policies: %w", err)
 	}
-	return gate.PolicyOf(list.Items), nil
+	return gate.PolicyOf(list.Items, r.options.Settings()), nil
 }
 
 func jsonOf(raw []byte) *apiextensionsv1.JSON { return &apiextensionsv1.JSON{Raw: raw} }

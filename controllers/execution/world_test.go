@@ -28,6 +28,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/record"
 	"github.com/kubernaut/kubernaut/internal/run"
+	"github.com/kubernaut/kubernaut/internal/settings"
 	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/internal/verify/memory"
 )
@@ -65,6 +66,8 @@ type world struct {
 	applied bool
 	// failure is what a failing write answers; nil means a lost connection.
 	failure error
+	// settings of the controller.
+	settings settings.Settings
 }
 
 func digest(n int) string { return "sha256:" + strings.Repeat(fmt.Sprint(n), 64) }
@@ -116,7 +119,8 @@ func twoSteps() *v1alpha1.WorkflowExecution {
 func newWorld(t *testing.T, objects ...client.Object) *world {
 	t.Helper()
 	w := &world{
-		t: t, events: events.NewFakeRecorder(1000), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		settings: settings.Merge(),
+		t:        t, events: events.NewFakeRecorder(1000), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		verifier: memory.New(map[string]verify.Result{digest(1): {Signer: "ada", PolicySet: "sha256:p"}, digest(2): {Signer: "bob", PolicySet: "sha256:p"}}),
 		outcome:  map[string]string{"a": `{"word":"hi"}`, "b": proposed},
 	}
@@ -212,7 +216,7 @@ func (w *world) lawful(e *v1alpha1.WorkflowExecution) {
 func (w *world) reconcile() (ctrl.Result, error) {
 	w.t.Helper()
 	r := &Reconciler{client: w.client, record: record.New(w.client, w.events), options: Options{
-		Engine: job.NewEngine(w.client, w.client), Now: func() time.Time { return w.now },
+		Engine: job.NewEngine(w.client, w.client), Now: func() time.Time { return w.now }, Settings: func() settings.Settings { return w.settings },
 		Gate: gate.Gate{gate.Digest{Images: w}, gate.Signature{Verifier: w.verifier}, gate.Contract{Files: w}, gate.Inputs{}, gate.Approval{}, gate.Repositories{}, gate.Rights{}},
 	}}
 	return r.Reconcile(context.Background(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ops", Name: "run"}})

@@ -10,6 +10,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/run"
+	"github.com/kubernaut/kubernaut/internal/settings"
 )
 
 // allowed refuses a repository that the namespace's policies do not allow,
@@ -26,7 +27,7 @@ func (r *Reconciler) allowed(ctx context.Context, pr *v1alpha1.PullRequest) erro
 	}
 	verdict := gate.Repositories{}.Check(ctx, &gate.Case{
 		Run:    run.Run{Namespace: pr.Namespace, Name: pr.Name, Steps: []run.Step{{Name: "follow", Inputs: inputs}}},
-		Policy: gate.PolicyOf(policies.Items),
+		Policy: gate.PolicyOf(policies.Items, settings.Settings{}),
 	})
 	if verdict.Kind != run.Passed {
 		return run.Refuse(verdict.Reason, "%s", verdict.Message)

@@ -13,6 +13,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/report"
 	"github.com/kubernaut/kubernaut/internal/run"
+	"github.com/kubernaut/kubernaut/internal/settings"
 	"github.com/kubernaut/kubernaut/internal/verify"
 )
 
@@ -93,7 +94,8 @@ func (r *Reconciler) walk(ctx context.Context, p *pass) (*gate.Case, error) {
 	c := &gate.Case{
 		Run:    run.Run{Namespace: p.obj.Namespace, Name: p.obj.Spec.Execution.Name, UID: p.obj.Spec.Execution.UID, Steps: []run.Step{stepOf(p.obj)}},
 		Object: p.obj.Name, Actions: gate.NamesOf(actions.Items),
-		Policy: gate.PolicyOf(policies.Items), Now: p.now,
+		// How many steps there are was asked when the run was admitted.
+		Policy: gate.PolicyOf(policies.Items, settings.Settings{}), Now: p.now,
 		Images: []verify.Image{{Repository: repository, Digest: digest}},
 	}
 	v := r.options.Gate.Walk(ctx, c)

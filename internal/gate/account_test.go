@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/run"
+	"github.com/kubernaut/kubernaut/internal/settings"
 	"github.com/kubernaut/kubernaut/internal/verify"
 )
 
@@ -39,7 +40,7 @@ func TestAccountsThatStepsMayName(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := caseOf()
-			k.Policy, k.Run.Steps[0].ServiceAccount = PolicyOf(c.policies), c.account
+			k.Policy, k.Run.Steps[0].ServiceAccount = PolicyOf(c.policies, settings.Merge()), c.account
 			k.Actions = NamesOf([]v1alpha1.ActionExecution{{ObjectMeta: metav1.ObjectMeta{Name: "other-b"}}})
 			v := whole(&registry{document: document}).Walk(t.Context(), k)
 			if (v.Kind == run.Passed) != (c.says == nil) || (c.says != nil && (v.Kind != run.Refused || v.Reason != v1alpha1.ReasonPolicyDenied)) {
@@ -60,7 +61,7 @@ func TestSubjectOfEachStep(t *testing.T) {
 	r, k := &registry{document: document}, caseOf()
 	k.Run.Steps = append(k.Run.Steps, k.Run.Steps[0])
 	k.Run.Steps[1].Name, k.Run.Steps[1].ServiceAccount = "b", "deployer"
-	k.Policy = PolicyOf([]v1alpha1.ExecutionPolicy{listing("rails", "deployer")})
+	k.Policy = PolicyOf([]v1alpha1.ExecutionPolicy{listing("rails", "deployer")}, settings.Merge())
 	if v := whole(r).Walk(t.Context(), k); v.Kind != run.Passed {
 		t.Fatal(v)
 	}

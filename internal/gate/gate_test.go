@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/run"
+	"github.com/kubernaut/kubernaut/internal/settings"
 	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/internal/verify/memory"
 )
@@ -86,7 +87,7 @@ func caseOf() *Case {
 		Run: run.Run{Namespace: "ops", Name: "run", UID: "uid", Steps: []run.Step{{
 			Name: "a", Image: "registry.example.com/demo", ActionType: "demo/scale",
 			Inputs: []byte(`{"repository":"https://git.example.com/team/app"}`), Credentials: map[string]string{"git": "forge"}}}},
-		ContentHash: "sha256:c", Policy: PolicyOf(nil), Now: noon(),
+		ContentHash: "sha256:c", Policy: PolicyOf(nil, settings.Merge()), Now: noon(),
 	}
 }
 

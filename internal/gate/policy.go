@@ -12,12 +12,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/rights"
 	"github.com/kubernaut/kubernaut/internal/run"
-)
-
-// The origin's figures for a namespace without a policy.
-const (
-	defaultParallel  = 5
-	defaultThreshold = 10
+	"github.com/kubernaut/kubernaut/internal/settings"
 )
 
 // Policy is what all ExecutionPolicies of a namespace say together.
@@ -36,9 +31,10 @@ type Policy struct {
 }
 
 // PolicyOf merges policies. What a policy leaves out restricts nothing; of what
-// several say the strictest counts; the default holds where none says anything.
-func PolicyOf(policies []v1alpha1.ExecutionPolicy) Policy {
-	p := Policy{MaxParallel: defaultParallel, ApprovalThreshold: defaultThreshold, Ceilings: [][]rights.Rule{rights.Default()}}
+// several say the strictest counts; the controller's settings hold where none
+// says anything.
+func PolicyOf(policies []v1alpha1.ExecutionPolicy, unsaid settings.Settings) Policy {
+	p := Policy{MaxParallel: unsaid.MaxParallelSteps, ApprovalThreshold: unsaid.ComplexityApprovalThreshold, Ceilings: [][]rights.Rule{rights.Default()}}
 	var parallel, threshold []int
 	for _, policy := range policies {
 		if n := int(policy.Spec.MaxParallelSteps); n > 0 {

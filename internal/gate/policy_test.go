@@ -12,6 +12,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/rights"
 	"github.com/kubernaut/kubernaut/internal/run"
+	"github.com/kubernaut/kubernaut/internal/settings"
 )
 
 func approval(decision string, change func(*v1alpha1.ApprovalSpec)) v1alpha1.Approval {
@@ -67,15 +68,15 @@ func TestTheStrictestPolicyCounts(t *testing.T) {
 		parallel, threshold int
 		repositories        [][]string
 	}{
-		"none":       {nil, 5, 10, nil},
+		"none":       {nil, 7, 12, nil},
 		"one raises": {[]v1alpha1.ExecutionPolicy{policy(20, ptr.To[int32](50))}, 20, 50, nil},
 		"two":        {[]v1alpha1.ExecutionPolicy{policy(20, ptr.To[int32](0), "a/"), policy(2, ptr.To[int32](50), "b/", "c/")}, 2, 0, [][]string{{"a/"}, {"b/", "c/"}}},
-		"silent":     {[]v1alpha1.ExecutionPolicy{policy(0, nil, "a/")}, 5, 10, [][]string{{"a/"}}},
+		"silent":     {[]v1alpha1.ExecutionPolicy{policy(0, nil, "a/")}, 7, 12, [][]string{{"a/"}}},
 		"one silent": {[]v1alpha1.ExecutionPolicy{policy(0, nil), policy(20, ptr.To[int32](50))}, 20, 50, nil},
 		"half each":  {[]v1alpha1.ExecutionPolicy{policy(10, nil), policy(0, ptr.To[int32](20)), policy(0, nil, "a/")}, 10, 20, [][]string{{"a/"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := PolicyOf(c.policies)
+			got := PolicyOf(c.policies, settings.Settings{MaxParallelSteps: 7, ComplexityApprovalThreshold: 12})
 			if got.MaxParallel != c.parallel || got.ApprovalThreshold != c.threshold {
 				t.Errorf("parallel %d, threshold %d, want %d, %d", got.MaxParallel, got.ApprovalThreshold, c.parallel, c.threshold)
 			}
