@@ -8,13 +8,13 @@ import (
 // namespace. Several policies hold together: what one leaves out restricts
 // nothing, and of what several say the strictest counts.
 type ExecutionPolicySpec struct {
-	// MaxParallelSteps of one run; 5 where no policy says it.
+	// MaxParallelSteps of one run; the controller's setting holds where no policy says it.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=64
 	// +optional
 	MaxParallelSteps int32 `json:"maxParallelSteps,omitempty"`
 	// ApprovalThreshold is the number of steps above which a person must
-	// approve a run; 10 where no policy says it.
+	// approve a run; the controller's setting holds where no policy says it.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=64
 	// +optional
