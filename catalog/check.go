@@ -102,6 +102,10 @@ func refuse(spec v1alpha1.WorkflowSpec, before map[string]bool, r expr.Ref) stri
 		if !before[r.Step] {
 			return fmt.Sprintf("%s may not have run yet: add %q to runAfter", r, r.Step)
 		}
+	case expr.Target:
+		return fmt.Sprintf("%s has no value: the workflow declares no target", r)
+	case expr.Item, expr.Index:
+		return fmt.Sprintf("%s has no value: it stands in no step with forEach", r)
 	}
 	return ""
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -27,19 +28,32 @@ const (
 	Output Kind = "steps"
 	// Execution is $(execution.NAME).
 	Execution Kind = "execution"
+	// Target is $(target.NAME), a fact of the object that the run is about.
+	Target Kind = "target"
+	// Item is $(item), the current item of a fan-out, or $(item.NAME), a field
+	// of it.
+	Item Kind = "item"
+	// Index is $(index), the number of the current item, from 0.
+	Index Kind = "index"
+	// StepRef is steps.STEP.phase or steps.STEP.reason; in conditions alone.
+	StepRef Kind = "step"
 )
 
 // Ref is one reference: $(params.NAME), $(steps.STEP.outputs.NAME),
-// $(execution.name), $(execution.namespace) or $(execution.uid). It stands in
-// a string value, never in a key. $$( writes a literal $(; every other $ is
+// $(execution.name), $(execution.namespace), $(execution.uid),
+// $(target.apiVersion), $(target.kind), $(target.namespace), $(target.name),
+// $(item), $(item.KEY) or $(index). It stands in a string value, never in a
+// key. $$( writes a literal $(; every other $ is
 // itself. What is inserted is data: it is not read for references again.
 type Ref struct {
 	// Path of the value it stands in, such as "patches[0].value".
 	Path string
 	Kind Kind
-	// Step of an Output.
+	// Step of an Output or StepRef.
 	Step string
-	// Name of the parameter, output or fact of the execution.
+	// Name of the parameter, output, fact of the execution or target, or field
+	// of the item; phase or reason of a step; empty for a whole item and for its
+	// index.
 	Name string
 	// Whole says that the value is this reference and nothing else, so that it
 	// takes the type of what is inserted.
@@ -48,8 +62,13 @@ type Ref struct {
 
 // String writes the reference as it stands in inputs.
 func (r Ref) String() string {
-	if r.Kind == Output {
+	switch {
+	case r.Kind == Output:
 		return fmt.Sprintf("$(steps.%s.outputs.%s)", r.Step, r.Name)
+	case r.Kind == StepRef:
+		return fmt.Sprintf("$(steps.%s.%s)", r.Step, r.Name)
+	case r.Name == "":
+		return fmt.Sprintf("$(%s)", r.Kind)
 	}
 	return fmt.Sprintf("$(%s.%s)", r.Kind, r.Name)
 }
@@ -75,6 +94,14 @@ type Scope struct {
 	Outputs map[string]map[string]json.RawMessage
 	// Execution holds name, namespace and uid.
 	Execution map[string]string
+	// Target holds apiVersion, kind, namespace and name; nil if there is none.
+	Target map[string]string
+	// Steps holds how steps ended, for conditions.
+	Steps map[string]Outcome
+	// Item is the current one of a fan-out; nil outside.
+	Item json.RawMessage
+	// Index counts the items of a fan-out, from 0.
+	Index int
 }
 
 // References lists the references in raw, a JSON document, by the order of
@@ -166,18 +193,7 @@ func (s Scope) expand(text string) (value any, grown int, err error) {
 }
 
 func (s Scope) value(r Ref) (json.RawMessage, error) {
-	var raw json.RawMessage
-	ok := false
-	switch r.Kind {
-	case Param:
-		raw, ok = s.Params[r.Name]
-	case Output:
-		raw, ok = s.Outputs[r.Step][r.Name]
-	case Execution:
-		var text string
-		text, ok = s.Execution[r.Name]
-		raw, _ = json.Marshal(text)
-	}
+	raw, ok := s.find(r)
 	if !ok {
 		return nil, fmt.Errorf("%s has no value", r)
 	}
@@ -185,6 +201,48 @@ func (s Scope) value(r Ref) (json.RawMessage, error) {
 		return nil, fmt.Errorf("the value of %s is not JSON", r)
 	}
 	return raw, nil
+}
+
+// find returns what a reference names, and whether there is such a thing.
+func (s Scope) find(r Ref) (raw json.RawMessage, ok bool) {
+	switch r.Kind {
+	case Param:
+		raw, ok = s.Params[r.Name]
+	case Output:
+		raw, ok = s.Outputs[r.Step][r.Name]
+	case Execution:
+		raw, ok = quoted(s.Execution, r.Name)
+	case Target:
+		raw, ok = quoted(s.Target, r.Name)
+	case Item:
+		return s.item(r.Name)
+	case Index:
+		raw, ok = json.RawMessage(strconv.Itoa(s.Index)), s.Item != nil
+	case StepRef:
+		end, known := s.Steps[r.Step]
+		raw, _ = quoted(map[string]string{"phase": end.Phase, "reason": end.Reason}, r.Name)
+		ok = known
+	}
+	return raw, ok
+}
+
+// item returns the current one, or a field of it.
+func (s Scope) item(key string) (json.RawMessage, bool) {
+	if key == "" {
+		return s.Item, s.Item != nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(s.Item, &fields); err != nil {
+		return nil, false
+	}
+	raw, ok := fields[key]
+	return raw, ok
+}
+
+func quoted(facts map[string]string, name string) (json.RawMessage, bool) {
+	text, ok := facts[name]
+	raw, _ := json.Marshal(text)
+	return raw, ok
 }
 
 // embed writes a scalar into text.

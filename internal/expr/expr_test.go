@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,9 @@ func sample() Scope {
 		},
 		Outputs:   map[string]map[string]json.RawMessage{"clone": {"commit": json.RawMessage(`"abc"`), "files": json.RawMessage(`["a"]`)}},
 		Execution: map[string]string{"name": "run-1", "namespace": "ops", "uid": "u"},
+		Target:    map[string]string{"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "", "name": "web"},
+		Item:      json.RawMessage(`{"name":"a","replicas":2,"none":null}`),
+		Index:     3,
 	}
 }
 
@@ -35,6 +39,8 @@ func TestResolve(t *testing.T) {
 		{"inserted quotes stay inside", `["x$(params.quote)"]`, `["x\"},{\""]`},
 		{"output", `["$(steps.clone.outputs.files)","at $(steps.clone.outputs.commit)"]`, `[["a"],"at abc"]`},
 		{"execution", `["$(execution.namespace)/$(execution.name)/$(execution.uid)"]`, `["ops/run-1/u"]`},
+		{"target", `["$(target.apiVersion) $(target.kind) $(target.name)","$(target.namespace)"]`, `["apps/v1 Deployment web",""]`},
+		{"item", `["$(item)","$(item.name)-$(index)","$(item.replicas)","$(index)","$(item.none)"]`, `[{"name":"a","replicas":2,"none":null},"a-3",2,3,null]`},
 		{"escape", `["$$(params.name) $$ $x $"]`, `["$(params.name) $$ $x $"]`},
 		{"three dollars", `["$$$(params.name)"]`, `["$$(params.name)"]`},
 		{"keys stay", `{"$(params.name)":"$(params.n)"}`, `{"$(params.name)":3}`},
@@ -57,6 +63,8 @@ func TestResolveRefuses(t *testing.T) {
 		{"unknown parameter", `{"a":{"b":["x","$(params.ghost)"]}}`, "a.b[1]"},
 		{"unknown output", `{"a":"$(steps.clone.outputs.ghost)"}`, "a"},
 		{"unknown step", `{"a":"x$(steps.ghost.outputs.commit)"}`, "a"},
+		{"unknown field of the item", `{"a":"$(item.ghost)"}`, "a"},
+		{"item in text", `{"a":"x$(item)"}`, "a"},
 		{"array in text", `{"a":"x$(params.list)"}`, "a"},
 		{"null in text", `{"a":"x$(params.none)"}`, "a"},
 		{"value that is not JSON", `{"a":"$(params.bad)"}`, "a"},
@@ -103,9 +111,53 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+func TestReferencesToTargetAndItem(t *testing.T) {
+	refs, err := References(json.RawMessage(`["$(target.kind)","$(item)","$(item.max-age)","at $(index)"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Ref{
+		{Path: "[0]", Kind: Target, Name: "kind", Whole: true},
+		{Path: "[1]", Kind: Item, Whole: true},
+		{Path: "[2]", Kind: Item, Name: "max-age", Whole: true},
+		{Path: "[3]", Kind: Index},
+	}
+	if diff := cmp.Diff(want, refs); diff != "" {
+		t.Error(diff)
+	}
+	for i, text := range []string{"$(target.kind)", "$(item)", "$(item.max-age)", "$(index)"} {
+		if refs[i].String() != text {
+			t.Errorf("%s is written %s", text, refs[i])
+		}
+	}
+}
+
+func TestResolveOutsideOfTargetAndFanOut(t *testing.T) {
+	for _, ref := range []string{"$(target.kind)", "$(item)", "$(item.name)", "$(index)"} {
+		raw, err := json.Marshal(map[string]string{"a": ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Resolve(raw, Scope{}); err == nil || err.Error() != "a: "+ref+" has no value" {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+	if _, err := Resolve(json.RawMessage(`{"a":"$(item.name)"}`), Scope{Item: json.RawMessage(`"text"`)}); err == nil {
+		t.Error("text has a field")
+	}
+}
+
+func TestReferencesSayWhatIsWanted(t *testing.T) {
+	_, err := References(json.RawMessage(`{"a":"$(env.HOME)"}`))
+	want := `a: found "$(env.HOME)": want $(params.NAME), $(steps.STEP.outputs.NAME), $(execution.name|namespace|uid), $(target.apiVersion|kind|namespace|name), $(item), $(item.KEY) or $(index); write $$( for a literal $(`
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 func TestReferencesNamesEveryBadOne(t *testing.T) {
 	bad := []string{"$(", "$()", "$(params.)", "$(params.a.b)", "$(params.a b)", "$( params.a)", "$(steps.a.output.b)", "$(steps.a.outputs)",
-		"$(execution.secret)", "$(env.HOME)", "$(params.a", "x $(params.$(params.a))", "$(params." + strings.Repeat("a", 64) + ")"}
+		"$(execution.secret)", "$(env.HOME)", "$(target)", "$(target.uid)", "$(target.name.x)", "$(item.)", "$(item.a.b)", "$(index.a)", "$(step.a)", "$(params)", "$(steps)", "$(execution)", "$(params.a", "x $(params.$(params.a))", "$(params." + strings.Repeat("a", 64) + ")"}
 	doc := map[string]string{}
 	for i, s := range bad {
 		doc[fmt.Sprintf("k%d", i)] = s
@@ -133,25 +185,37 @@ func TestReferencesRefusesDocument(t *testing.T) {
 	}
 }
 
+// everything gives each reference a value that a reader could take for another
+// reference. A whole item has the fields that are asked of it, so it stands in
+// no text.
+func everything(refs []Ref) Scope {
+	scope := Scope{Params: map[string]json.RawMessage{}, Outputs: map[string]map[string]json.RawMessage{}, Execution: map[string]string{"name": "n", "namespace": "s", "uid": "u"},
+		Target: map[string]string{"apiVersion": "v1", "kind": "k", "namespace": "", "name": "n"}}
+	item := map[string]string{}
+	for _, r := range refs {
+		item[r.Name] = "$$("
+		scope.Params[r.Name] = json.RawMessage(`"$(params.x)"`)
+		if scope.Outputs[r.Step] == nil {
+			scope.Outputs[r.Step] = map[string]json.RawMessage{}
+		}
+		scope.Outputs[r.Step][r.Name] = json.RawMessage(`"$$("`)
+	}
+	scope.Item, _ = json.Marshal(item)
+	return scope
+}
+
 // FuzzResolve: whatever References takes, Resolve makes into JSON once every
 // reference has a value; and what has no $( is unchanged.
 func FuzzResolve(f *testing.F) {
-	for _, s := range []string{`{"a":"$(params.n)"}`, `["$$($(params.name)$(steps.a.outputs.b)"]`, `"$$$(("`, `{"a":1e999,"b":"\ud800"}`} {
+	for _, s := range []string{`{"a":"$(params.n)"}`, `["$$($(params.name)$(steps.a.outputs.b)"]`, `"$$$(("`, `["$(item)","$(item.a)$(index)$(target.kind)"]`, `{"a":1e999,"b":"\ud800"}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		refs, err := References(json.RawMessage(raw))
-		if err != nil || raw == "" {
+		if err != nil || raw == "" || slices.ContainsFunc(refs, func(r Ref) bool { return r.Kind == Item && r.Name == "" && !r.Whole }) {
 			return
 		}
-		scope := Scope{Params: map[string]json.RawMessage{}, Outputs: map[string]map[string]json.RawMessage{}, Execution: map[string]string{"name": "n", "namespace": "s", "uid": "u"}}
-		for _, r := range refs {
-			scope.Params[r.Name] = json.RawMessage(`"$(params.x)"`)
-			if scope.Outputs[r.Step] == nil {
-				scope.Outputs[r.Step] = map[string]json.RawMessage{}
-			}
-			scope.Outputs[r.Step][r.Name] = json.RawMessage(`"$$("`)
-		}
+		scope := everything(refs)
 		got, err := Resolve(json.RawMessage(raw), scope)
 		if err != nil {
 			if len(raw) < MaxBytes/20 {

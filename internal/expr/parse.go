@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -10,7 +11,7 @@ import (
 const maxReference = 160
 
 // wanted is told to people who wrote something else.
-const wanted = "want $(params.NAME), $(steps.STEP.outputs.NAME) or $(execution.name|namespace|uid); write $$( for a literal $("
+const wanted = "want $(params.NAME), $(steps.STEP.outputs.NAME), $(execution.name|namespace|uid), $(target.apiVersion|kind|namespace|name), $(item), $(item.KEY) or $(index); write $$( for a literal $("
 
 // part is literal text or one reference.
 type part struct {
@@ -74,15 +75,30 @@ func named(words []string) *Ref {
 	switch kind := Kind(words[0]); {
 	case kind == Output && len(words) == 4 && words[2] == "outputs" && plain(words[1]) && plain(words[3]):
 		return &Ref{Kind: kind, Step: words[1], Name: words[3]}
-	case len(words) != 2:
-		return nil
-	case kind == Param && plain(words[1]), kind == Execution && fact(words[1]):
+	case (kind == Item || kind == Index) && len(words) == 1:
+		return &Ref{Kind: kind}
+	case len(words) == 2 && names(kind, words[1]):
 		return &Ref{Kind: kind, Name: words[1]}
 	}
 	return nil
 }
 
-func fact(name string) bool { return name == "name" || name == "namespace" || name == "uid" }
+// names says whether a kind of reference has such a name.
+func names(kind Kind, name string) bool {
+	switch kind {
+	case Param, Item:
+		return plain(name)
+	case Execution:
+		return slices.Contains(executionFields(), name)
+	case Target:
+		return slices.Contains(targetFields(), name)
+	}
+	return false
+}
+
+func executionFields() []string { return []string{"name", "namespace", "uid"} }
+
+func targetFields() []string { return []string{"apiVersion", "kind", "namespace", "name"} }
 
 // plain says whether a word is made of ASCII letters, digits, - and _ alone,
 // as the names of parameters, steps, inputs and outputs are.
