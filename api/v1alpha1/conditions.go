@@ -152,6 +152,14 @@ const (
 	ReasonForgeUnavailable = "ForgeUnavailable"
 )
 
+// Reasons of the events that the controller's settings get.
+const (
+	// ReasonSettingsApplied: the settings were taken and are in force. The message says what differs.
+	ReasonSettingsApplied = "SettingsApplied"
+	// ReasonSettingsInvalid: the ConfigMap is wrong and nothing of it was taken. Mend every key that the message names.
+	ReasonSettingsInvalid = "SettingsInvalid"
+)
+
 // Reasons of a change to a Git repository, given by the actions that make it.
 const (
 	// ReasonInsecureURL: the repository's URL carries credentials or would send them unprotected. Use https or ssh and a Secret.

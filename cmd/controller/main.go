@@ -10,6 +10,7 @@ import (
 
 	"github.com/fluxcd/pkg/runtime/logger"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -74,12 +75,15 @@ func start(ctx context.Context, o options) error {
 }
 
 // cacheOptions keeps only our own pods, Jobs and claims in memory, in one
-// namespace if so asked.
+// namespace if so asked, and of all ConfigMaps the one with our settings.
 func cacheOptions(o options) cache.Options {
 	out := cache.Options{ByObject: map[client.Object]cache.ByObject{}}
 	for _, kind := range ours() {
 		out.ByObject[kind] = cache.ByObject{Label: labelled()}
 	}
+	out.ByObject[&corev1.ConfigMap{}] = cache.ByObject{Namespaces: map[string]cache.Config{
+		o.namespace: {FieldSelector: fields.OneTermEqualSelector("metadata.name", settings.ConfigMap)},
+	}}
 	if o.watchNamespace != "" {
 		out.DefaultNamespaces = map[string]cache.Config{o.watchNamespace: {}}
 	}

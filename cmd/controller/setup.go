@@ -21,6 +21,7 @@ import (
 	"github.com/kubernaut/kubernaut/controllers/catalog"
 	"github.com/kubernaut/kubernaut/controllers/execution"
 	"github.com/kubernaut/kubernaut/controllers/pullrequest"
+	controllersettings "github.com/kubernaut/kubernaut/controllers/settings"
 	"github.com/kubernaut/kubernaut/controllers/step"
 	"github.com/kubernaut/kubernaut/controllers/workflow"
 	"github.com/kubernaut/kubernaut/internal/engine/job"
@@ -45,6 +46,10 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 		return err
 	}
 
+	// First, because it reads the settings that the others begin with.
+	if err := controllersettings.Setup(ctx, mgr, controllersettings.Options{Namespace: o.namespace, Store: store, Fixed: o.fixed}); err != nil {
+		return err
+	}
 	if err := catalog.Setup(mgr, catalog.Required{Open: open(mgr), Verify: commit.Verify},
 		catalog.Options{Sources: sources, Jitter: spread}); err != nil {
 		return err

@@ -34,7 +34,8 @@ func TestSamples(t *testing.T) {
 	env := server(t)
 	admin := user(t, env, envtest.User{Name: "admin", Groups: []string{"system:masters"}})
 	c := strict(t, admin)
-	controller := strict(t, user(t, env, envtest.User{Name: controllerAccount, Groups: []string{"system:serviceaccounts", "system:authenticated"}}))
+	account := user(t, env, envtest.User{Name: controllerAccount, Groups: []string{"system:serviceaccounts", "system:authenticated"}})
+	controller := strict(t, account)
 	untilRefused(t, "the approver policy", func() error {
 		o := documents(t, filepath.Join(rejected, "approval", "other-name.yaml"))[0]
 		o.SetName("probe")
@@ -66,6 +67,7 @@ func TestSamples(t *testing.T) {
 	documented(t, c)
 	ceiling(t, c, controller)
 	unknown(t, admin)
+	configured(t, admin, account)
 }
 
 // server starts an API server with everything that an installation brings.
