@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -320,14 +319,10 @@ func TestConditionEndsBombs(t *testing.T) {
 		`[[params.list, params.list]].all(x, params.list.all(y, x == x))`,
 	} {
 		c := mustCompile(t, source)
-		start := time.Now()
 		_, err := c.Holds(s)
 		want := "the condition takes too long: it went beyond the cost of 50000 that one evaluation may have"
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: %v", source, err)
-		}
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%s took %s", source, took)
 		}
 	}
 }
