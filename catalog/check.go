@@ -26,7 +26,11 @@ type Fault struct {
 func Graph(spec v1alpha1.WorkflowSpec) []dag.Step {
 	steps := make([]dag.Step, 0, len(spec.Steps))
 	for _, s := range spec.Steps {
-		steps = append(steps, dag.Step{Name: s.Name, RunAfter: s.RunAfter})
+		after := slices.Clone(s.RunAfter)
+		for _, edge := range s.After {
+			after = append(after, edge.Step)
+		}
+		steps = append(steps, dag.Step{Name: s.Name, RunAfter: after})
 	}
 	return steps
 }
@@ -41,8 +45,38 @@ func Check(spec v1alpha1.WorkflowSpec) []Fault {
 		faults = append(faults, Fault{Field: graphField(f), Reason: v1alpha1.ReasonInvalidDependencyGraph, Message: f.Message})
 	}
 	faults = append(faults, checkParameters(spec.Parameters)...)
+	certain := certain(spec)
 	for i, step := range spec.Steps {
-		faults = append(faults, checkReferences(spec, graph, i, step)...)
+		faults = append(faults, checkEdges(i, step)...)
+		faults = append(faults, checkReferences(spec, certain, i, step)...)
+	}
+	return faults
+}
+
+// certain is the graph of those edges alone that make sure that the other step
+// succeeded, so that its outputs have values.
+func certain(spec v1alpha1.WorkflowSpec) []dag.Step {
+	steps := make([]dag.Step, 0, len(spec.Steps))
+	for _, s := range spec.Steps {
+		after := slices.Clone(s.RunAfter)
+		for _, edge := range s.After {
+			if len(edge.Ended) == 1 && edge.Ended[0] == v1alpha1.EdgeSucceeded {
+				after = append(after, edge.Step)
+			}
+		}
+		steps = append(steps, dag.Step{Name: s.Name, RunAfter: after})
+	}
+	return steps
+}
+
+// checkEdges refuses a step that says twice what it comes after.
+func checkEdges(at int, step v1alpha1.WorkflowStep) []Fault {
+	var faults []Fault
+	for i, edge := range step.After {
+		if slices.Contains(step.RunAfter, edge.Step) {
+			faults = append(faults, Fault{Field: fmt.Sprintf("spec.steps[%d].after[%d]", at, i), Reason: v1alpha1.ReasonInvalidDependencyGraph,
+				Message: fmt.Sprintf("step %q stands in runAfter, too, which means only when it succeeded: name it once", edge.Step)})
+		}
 	}
 	return faults
 }
@@ -100,7 +134,7 @@ func refuse(spec v1alpha1.WorkflowSpec, before map[string]bool, r expr.Ref) stri
 			return fmt.Sprintf("%s names no step", r)
 		}
 		if !before[r.Step] {
-			return fmt.Sprintf("%s may not have run yet: add %q to runAfter", r, r.Step)
+			return fmt.Sprintf("%s may have no value, since %s need not have succeeded before: add %q to runAfter", r, r.Step, r.Step)
 		}
 	case expr.Target:
 		return fmt.Sprintf("%s has no value: the workflow declares no target", r)

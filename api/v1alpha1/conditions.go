@@ -108,6 +108,12 @@ const (
 	ReasonStepFailed = "StepFailed"
 	// ReasonDependencyFailed: the step was skipped because a step before it did not succeed.
 	ReasonDependencyFailed = "DependencyFailed"
+	// ReasonDependencySkipped: the step was skipped because one before it was, and it follows no such end.
+	ReasonDependencySkipped = "DependencySkipped"
+	// ReasonEdgeNotTaken: the step follows an end of another step that did not come. Nothing to do.
+	ReasonEdgeNotTaken = "EdgeNotTaken"
+	// ReasonFailFast: the step was not started because another one failed. Look at that one.
+	ReasonFailFast = "FailFast"
 	// ReasonTimeout: the step or run took longer than allowed.
 	ReasonTimeout = "Timeout"
 	// ReasonEvicted: the pod was taken away and the action may not be repeated.

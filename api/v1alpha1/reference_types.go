@@ -125,6 +125,17 @@ type WorkflowStep struct {
 	// +listType=atomic
 	// +optional
 	RunAfter []string `json:"runAfter,omitempty"`
+	// After names steps and the ends of theirs that this one starts after; runAfter
+	// is the short form for those that succeeded. Each step stands in one of the two.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=step
+	// +optional
+	After []Edge `json:"after,omitempty"`
+	// OnFailure says whether the run fails when this step does; default Fail.
+	// +kubebuilder:validation:Enum=Fail;Continue
+	// +optional
+	OnFailure FailureMode `json:"onFailure,omitempty"`
 	// Timeout of one attempt; default is the contract's, else 10m.
 	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 	// +kubebuilder:validation:Type=string
@@ -142,6 +153,49 @@ type WorkflowStep struct {
 	// +optional
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`
 }
+
+// Edge lets a step start by how another one ended.
+type Edge struct {
+	// Step that must have ended.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +required
+	Step string `json:"step"`
+	// Ended lists the ends that this step starts after. It is not called on, since
+	// YAML 1.1 reads that key as true.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:items:Enum=Succeeded;Failed;Skipped;Always
+	// +listType=set
+	// +required
+	Ended []EdgeEnd `json:"ended"`
+}
+
+// EdgeEnd is an end of a step that an edge follows.
+type EdgeEnd string
+
+// Ends that an edge follows.
+const (
+	// EdgeSucceeded: the step did its work.
+	EdgeSucceeded EdgeEnd = "Succeeded"
+	// EdgeFailed: the step failed for good, all its retries included.
+	EdgeFailed EdgeEnd = "Failed"
+	// EdgeSkipped: the step never started, and will not.
+	EdgeSkipped EdgeEnd = "Skipped"
+	// EdgeAlways: the step ended, however.
+	EdgeAlways EdgeEnd = "Always"
+)
+
+// FailureMode says what the failure of a step means for its run.
+type FailureMode string
+
+// Failure modes.
+const (
+	// FailureFails: the run fails.
+	FailureFails FailureMode = "Fail"
+	// FailureContinues: the run goes on as if the step did not matter.
+	FailureContinues FailureMode = "Continue"
+)
 
 // Workspace is the volume that the steps of a run share.
 type Workspace struct {

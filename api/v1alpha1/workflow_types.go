@@ -21,13 +21,17 @@ type WorkflowSpec struct {
 	// +listMapKey=name
 	// +optional
 	Parameters []Parameter `json:"parameters,omitempty"`
-	// Steps of the remediation; order comes from runAfter alone.
+	// Steps of the remediation; order comes from runAfter and after alone.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=map
 	// +listMapKey=name
 	// +required
 	Steps []WorkflowStep `json:"steps"`
+	// FailFast starts no step after one failed, but those that come after the
+	// failed one; default true. False goes on with whatever can run.
+	// +optional
+	FailFast *bool `json:"failFast,omitempty"`
 	// Workspace that the steps share, made when a step uses it.
 	// +optional
 	Workspace *Workspace `json:"workspace,omitempty"`

@@ -149,6 +149,9 @@ type RunSnapshot struct {
 	// +listMapKey=name
 	// +required
 	Steps []WorkflowStep `json:"steps"`
+	// FailFast of the workflow; absent means true.
+	// +optional
+	FailFast *bool `json:"failFast,omitempty"`
 	// Parameters with defaults filled in.
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:pruning:PreserveUnknownFields

@@ -52,7 +52,7 @@ func (r *Reconciler) load(ctx context.Context, p *pass) (*v1alpha1.RunSnapshot, 
 // snapshot copies what a run is started with; actions of the catalog become
 // their images.
 func (r *Reconciler) snapshot(ctx context.Context, p *pass, spec v1alpha1.WorkflowSpec) (*v1alpha1.RunSnapshot, error) {
-	s := &v1alpha1.RunSnapshot{}
+	s := &v1alpha1.RunSnapshot{FailFast: spec.FailFast}
 	for _, step := range spec.Steps {
 		step = *step.DeepCopy()
 		if err := r.pin(ctx, p.obj.Namespace, &step); err != nil {

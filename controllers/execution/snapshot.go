@@ -24,6 +24,7 @@ func (p *pass) restore() {
 	p.run.Deadline = s.Deadline.Time
 	p.run.Steps = stepsOf(s.Steps)
 	p.run.Facts = p.facts(s)
+	p.run.GoOn = s.FailFast != nil && !*s.FailFast
 	if s.Workspace != nil {
 		p.run.Workspace = &run.Workspace{Size: s.Workspace.Size, StorageClass: s.Workspace.StorageClassName}
 	}
@@ -65,6 +66,10 @@ func stepsOf(in []v1alpha1.WorkflowStep) []run.Step {
 			Name: s.Name, ActionType: s.ActionType, Image: s.Image, Inputs: raw(s.Inputs),
 			RunAfter: s.RunAfter, UsesWorkspace: s.UsesWorkspace, ServiceAccount: s.ServiceAccountName,
 		}
+		step.Continue = s.OnFailure == v1alpha1.FailureContinues
+		for _, edge := range s.After {
+			step.After = append(step.After, edgeOf(edge))
+		}
 		if s.Timeout != nil {
 			step.Timeout = s.Timeout.Duration
 		}
@@ -75,6 +80,14 @@ func stepsOf(in []v1alpha1.WorkflowStep) []run.Step {
 			step.Credentials[c.Name] = c.SecretRef.Name
 		}
 		out = append(out, step)
+	}
+	return out
+}
+
+func edgeOf(e v1alpha1.Edge) run.Edge {
+	out := run.Edge{Step: e.Step}
+	for _, end := range e.Ended {
+		out.On = append(out.On, run.State(end))
 	}
 	return out
 }

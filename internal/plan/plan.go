@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/dag"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -26,17 +27,18 @@ type State struct {
 // Next decides. It is a function of its argument alone: the same State gives
 // the same Decision, and an observation told twice changes nothing.
 //
-// The rules: a step starts when all steps it runs after have succeeded, the
-// run is neither suspended nor ending, and a place is free. Once a step failed
-// or was cancelled, no other starts: its dependents are skipped because of it,
-// the rest because the run is failing; steps that run already end by
-// themselves. A cancelled run and one past its deadline stop what runs.
+// The rules: a step starts when every edge it has is taken, as Ask says, the
+// run is neither suspended nor ending, and a place is free; it is skipped as
+// soon as one edge will not be taken. Once a step failed whose failure matters,
+// or was cancelled, only steps that come after it start, unless the run goes
+// on; steps that run already end by themselves. A cancelled run and one past
+// its deadline stop what runs.
 func Next(s State) run.Decision {
 	p := newPass(s)
 	var d run.Decision
 	d.Stop = p.stop()
-	for _, step := range s.Run.Steps {
-		p.decide(step, &d)
+	for _, i := range order(s.Run.Steps) {
+		p.decide(s.Run.Steps[i], &d)
 	}
 	if p.running == 0 && len(d.Start) == 0 && len(d.Hold) == 0 {
 		d.Outcome = p.outcome(d.Stop)
@@ -48,27 +50,55 @@ func Next(s State) run.Decision {
 	return d
 }
 
+// order puts every step behind those it has edges to; steps without such an
+// order, which no check lets through, stay as they are given.
+func order(steps []run.Step) []int {
+	graph := make([]dag.Step, len(steps))
+	index := make(map[string]int, len(steps))
+	out := make([]int, len(steps))
+	for i, s := range steps {
+		index[s.Name], out[i] = i, i
+		graph[i].Name, graph[i].RunAfter = s.Name, make([]string, 0, len(s.RunAfter)+len(s.After))
+		for _, edge := range s.Needs() {
+			graph[i].RunAfter = append(graph[i].RunAfter, edge.Step)
+		}
+	}
+	names, _ := dag.Check(graph)
+	for i, name := range names {
+		out[i] = index[name]
+	}
+	return out
+}
+
 // pass is one decision in the making.
 type pass struct {
 	State
 	running int
-	failed  string // first failed step in the order of the workflow
-	skipped map[string]bool
+	failed  string               // first failed step in the order of the workflow
+	stands  map[string]run.State // what was seen, and what was decided to be skipped
+	behind  map[string]bool      // steps that come after one that failed
+	cut     bool                 // a step was kept from its work by the end of the run
 }
 
 func newPass(s State) *pass {
-	p := &pass{State: s, skipped: map[string]bool{}}
+	p := &pass{State: s, stands: make(map[string]run.State, len(s.Run.Steps)), behind: map[string]bool{}}
 	for _, step := range s.Run.Steps {
-		switch s.Seen.Steps[step.Name].State {
-		case run.Running, run.Pending:
+		state := s.Seen.Steps[step.Name].State
+		p.stands[step.Name] = state
+		switch {
+		case state == run.Running || state == run.Pending:
 			p.running++
-		case run.Failed, run.Cancelled:
-			if p.failed == "" {
-				p.failed = step.Name
-			}
+		case p.failed == "" && matters(step, state):
+			p.failed = step.Name
 		}
+		p.cut = p.cut || state == run.Cancelled
 	}
 	return p
+}
+
+// matters says whether a state of a step makes its run fail.
+func matters(step run.Step, state run.State) bool {
+	return state == run.Cancelled || state == run.Failed && !step.Continue
 }
 
 // stop says why running steps must be stopped; empty means that they need not.
@@ -83,11 +113,15 @@ func (p *pass) stop() run.Reason {
 }
 
 func (p *pass) decide(step run.Step, d *run.Decision) {
-	if p.Seen.Steps[step.Name].State != run.Absent {
+	for _, edge := range step.Needs() {
+		p.behind[step.Name] = p.behind[step.Name] || p.behind[edge.Step]
+	}
+	if state := p.stands[step.Name]; state != run.Absent {
+		p.behind[step.Name] = p.behind[step.Name] || matters(step, state)
 		return
 	}
 	if n := p.skip(step, d.Stop); n != nil {
-		p.skipped[step.Name] = true
+		p.stands[step.Name] = run.Skipped
 		d.Skip = append(d.Skip, *n)
 		return
 	}
@@ -96,27 +130,32 @@ func (p *pass) decide(step run.Step, d *run.Decision) {
 		return
 	}
 	p.running++
+	p.stands[step.Name] = run.Pending
 	d.Start = append(d.Start, step.Name)
 }
 
 // skip says why a step that was not started never will be.
 func (p *pass) skip(step run.Step, stop run.Reason) *run.Note {
+	p.cut = p.cut || stop != ""
 	if stop == v1alpha1.ReasonCancelled {
 		return &run.Note{Step: step.Name, Reason: stop, Message: "the run was cancelled before this step started"}
 	}
 	if stop != "" {
 		return &run.Note{Step: step.Name, Reason: stop, Message: "the run's time was over before this step started"}
 	}
-	for _, need := range step.RunAfter {
-		state := p.Seen.Steps[need].State
-		if p.skipped[need] || state == run.Failed || state == run.Cancelled {
-			return &run.Note{Step: step.Name, Reason: v1alpha1.ReasonDependencyFailed,
-				Message: fmt.Sprintf("runs after %s, which did not succeed", need)}
+	waits := false
+	for _, edge := range step.Needs() {
+		switch state := p.stands[edge.Step]; Ask(edge.On, state) {
+		case Skip:
+			return untaken(step.Name, edge, state)
+		case Hold:
+			waits = true
 		}
 	}
-	if p.failed != "" {
-		return &run.Note{Step: step.Name, Reason: v1alpha1.ReasonDependencyFailed,
-			Message: fmt.Sprintf("no step starts after %s did not succeed", p.failed)}
+	// One that still waits may yet come to be behind a failure.
+	if p.failed != "" && !p.Run.GoOn && !p.behind[step.Name] && !waits {
+		return &run.Note{Step: step.Name, Reason: v1alpha1.ReasonFailFast,
+			Message: fmt.Sprintf("%s did not succeed, and only steps that come after it start then", p.failed)}
 	}
 	return nil
 }
@@ -124,9 +163,9 @@ func (p *pass) skip(step run.Step, stop run.Reason) *run.Note {
 // hold says why a step cannot start yet.
 func (p *pass) hold(step run.Step) *run.Note {
 	var missing []string
-	for _, need := range step.RunAfter {
-		if p.Seen.Steps[need].State != run.Succeeded {
-			missing = append(missing, need)
+	for _, edge := range step.Needs() {
+		if Ask(edge.On, p.stands[edge.Step]) == Hold {
+			missing = append(missing, edge.Step)
 		}
 	}
 	switch {
@@ -141,24 +180,27 @@ func (p *pass) hold(step run.Step) *run.Note {
 	return nil
 }
 
-// outcome says how a run ended in which nothing runs and nothing can start.
+// outcome says how a run ended in which nothing runs and nothing can start. It
+// succeeded if no failure matters and nothing was cut short.
 func (p *pass) outcome(stop run.Reason) *run.Outcome {
-	done := 0
+	done, all := 0, len(p.Run.Steps)
 	for _, step := range p.Run.Steps {
-		if p.Seen.Steps[step.Name].State == run.Succeeded {
+		if p.stands[step.Name] == run.Succeeded {
 			done++
 		}
 	}
 	switch {
-	case done == len(p.Run.Steps):
+	case done == all:
 		return &run.Outcome{State: run.Succeeded, Reason: v1alpha1.ReasonSucceeded, Message: fmt.Sprintf("all %d steps succeeded", done)}
+	case p.failed == "" && !p.cut:
+		return &run.Outcome{State: run.Succeeded, Reason: v1alpha1.ReasonSucceeded, Message: fmt.Sprintf("%d of %d steps succeeded; no other had to", done, all)}
 	case p.Cancelled:
-		return &run.Outcome{State: run.Cancelled, Reason: v1alpha1.ReasonCancelled, Message: fmt.Sprintf("cancelled after %d of %d steps", done, len(p.Run.Steps))}
-	case p.failed != "" && p.Seen.Steps[p.failed].State == run.Failed:
+		return &run.Outcome{State: run.Cancelled, Reason: v1alpha1.ReasonCancelled, Message: fmt.Sprintf("cancelled after %d of %d steps", done, all)}
+	case p.failed != "" && p.stands[p.failed] == run.Failed:
 		seen := p.Seen.Steps[p.failed]
 		return &run.Outcome{State: run.Failed, Reason: orStepFailed(seen.Reason), Message: fmt.Sprintf("step %s failed: %s", p.failed, seen.Message)}
 	case stop != "":
-		return &run.Outcome{State: run.Failed, Reason: stop, Message: fmt.Sprintf("the run's time was over at %s after %d of %d steps", p.Run.Deadline.UTC().Format(time.RFC3339), done, len(p.Run.Steps))}
+		return &run.Outcome{State: run.Failed, Reason: stop, Message: fmt.Sprintf("the run's time was over at %s after %d of %d steps", p.Run.Deadline.UTC().Format(time.RFC3339), done, all)}
 	}
 	return &run.Outcome{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Message: fmt.Sprintf("step %s was stopped", p.failed)}
 }

@@ -14,14 +14,24 @@ import (
 
 func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
 
-// graph reads "a b<a c<a,b": each word is a step with what it runs after.
+// graph reads "a b<a c<a:Failed,b:Skipped+Failed d?": each word is a step with
+// what it runs after; "?" lets the run go on when it fails.
 func graph(text string) run.Run {
 	r := run.Run{Namespace: "ops", Name: "run", UID: "u", Deadline: noon().Add(time.Hour)}
 	for _, word := range strings.Fields(text) {
 		name, needs, _ := strings.Cut(word, "<")
-		step := run.Step{Name: name}
-		if needs != "" {
-			step.RunAfter = strings.Split(needs, ",")
+		step := run.Step{Name: strings.TrimSuffix(name, "?"), Continue: strings.HasSuffix(name, "?")}
+		for _, need := range strings.FieldsFunc(needs, func(r rune) bool { return r == ',' }) {
+			other, ends, special := strings.Cut(need, ":")
+			if !special {
+				step.RunAfter = append(step.RunAfter, other)
+				continue
+			}
+			edge := run.Edge{Step: other}
+			for _, end := range strings.Split(ends, "+") {
+				edge.On = append(edge.On, run.State(end))
+			}
+			step.After = append(step.After, edge)
 		}
 		r.Steps = append(r.Steps, step)
 	}
@@ -81,11 +91,11 @@ func TestNext(t *testing.T) {
 		{"all done", "a b<a", "a=Succeeded b=Succeeded", "", "end Succeeded(Succeeded)"},
 		{"done although cancelled", "a", "a=Succeeded", "cancel", "stop(Cancelled); end Succeeded(Succeeded)"},
 		{"done although late", "a", "a=Succeeded", "late", "stop(Timeout); end Succeeded(Succeeded)"},
-		{"failed", "a b<a c", "a=Failed", "", "skip b(DependencyFailed); skip c(DependencyFailed); end Failed(OutOfMemory)"},
-		{"failed while another runs", "a b<a c d", "a=Failed c=Running", "", "skip b(DependencyFailed); skip d(DependencyFailed); wake 1h0m0s"},
+		{"failed", "a b<a c", "a=Failed", "", "skip b(DependencyFailed); skip c(FailFast); end Failed(OutOfMemory)"},
+		{"failed while another runs", "a b<a c d", "a=Failed c=Running", "", "skip b(DependencyFailed); skip d(FailFast); wake 1h0m0s"},
 		{"stopped from outside", "a b<a", "a=Cancelled", "", "skip b(DependencyFailed); end Failed(StepFailed)"},
 		{"suspended", "a b<a", "a=Succeeded", "suspend", "hold b(Suspended); wake 1h0m0s"},
-		{"suspended and failed", "a b", "a=Failed", "suspend", "skip b(DependencyFailed); end Failed(OutOfMemory)"},
+		{"suspended and failed", "a b", "a=Failed", "suspend", "skip b(FailFast); end Failed(OutOfMemory)"},
 		{"suspended and late", "a b", "a=Succeeded", "suspend late", "stop(Timeout); skip b(Timeout); end Failed(Timeout)"},
 		{"cancelled while running", "a b<a", "a=Running", "cancel", "stop(Cancelled); skip b(Cancelled); wake 1h0m0s"},
 		{"cancelled", "a b<a", "a=Cancelled", "cancel", "stop(Cancelled); skip b(Cancelled); end Cancelled(Cancelled)"},
@@ -97,6 +107,21 @@ func TestNext(t *testing.T) {
 		{"the engine orders", "a b<a c", "", "orders one", "start a; start b; start c; wake 1h0m0s"},
 		{"the engine orders and one failed", "a b<a", "a=Failed b=Cancelled", "orders", "end Failed(OutOfMemory)"},
 		{"a need that is nowhere is waited for until the deadline", "a<x", "", "", "hold a(Waiting); wake 1h0m0s"},
+		{"undo after a failure", "a u<a:Failed v<u c", "a=Failed", "", "start u; hold v(Waiting); skip c(FailFast); wake 1h0m0s"},
+		{"undone", "a u<a:Failed", "a=Failed u=Succeeded", "", "end Failed(OutOfMemory)"},
+		{"nothing to undo", "a u<a:Failed v<u w<u:Skipped", "a=Succeeded", "", "start w; skip u(EdgeNotTaken); skip v(DependencySkipped); wake 1h0m0s"},
+		{"what was not needed does not matter", "a u<a:Failed", "a=Succeeded", "", "skip u(EdgeNotTaken); end Succeeded(Succeeded)"},
+		{"a stopped step is not a failed one", "a u<a:Failed", "a=Cancelled", "", "skip u(EdgeNotTaken); end Failed(StepFailed)"},
+		{"however it ended", "a b<a:Always", "a=Failed", "", "start b; wake 1h0m0s"},
+		{"one of two ends", "a b<a:Succeeded+Skipped", "a=Succeeded", "", "start b; wake 1h0m0s"},
+		{"the failure does not matter", "a? b<a c", "a=Failed", "", "start c; skip b(DependencyFailed); wake 1h0m0s"},
+		{"the failure did not matter", "a? b<a c", "a=Failed c=Succeeded", "", "skip b(DependencyFailed); end Succeeded(Succeeded)"},
+		{"going on", "a b<a c d<c", "a=Failed", "go on", "start c; hold d(Waiting); skip b(DependencyFailed); wake 1h0m0s"},
+		{"went on", "a b<a c", "a=Failed c=Succeeded", "go on", "skip b(DependencyFailed); end Failed(OutOfMemory)"},
+		{"may yet come behind a failure", "a c d<c:Failed e<c", "a=Failed c=Running", "", "hold d(Waiting); hold e(Waiting); wake 1h0m0s"},
+		{"came behind a failure", "a c d<c:Failed e<c", "a=Failed c=Failed", "", "start d; skip e(DependencyFailed); wake 1h0m0s"},
+		{"did not come behind a failure", "a c d<c:Failed e<c", "a=Failed c=Succeeded", "", "skip d(EdgeNotTaken); skip e(FailFast); end Failed(OutOfMemory)"},
+		{"cancelled with nothing left to do", "a u<a:Failed", "a=Succeeded", "cancel", "stop(Cancelled); skip u(Cancelled); end Cancelled(Cancelled)"},
 		{"a step that is not ours", "a", "a=Succeeded z=Running", "", "end Succeeded(Succeeded)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -126,6 +151,8 @@ func stateOf(steps, observed, set string) State {
 			s.Cancelled = true
 		case "suspend":
 			s.Suspended = true
+		case "on":
+			s.Run.GoOn = true
 		case "late":
 			s.Now = s.Run.Deadline
 		case "orders":

@@ -54,15 +54,66 @@ func newSim(t *testing.T, seed uint64) *sim {
 	for i := range n {
 		step := run.Step{Name: fmt.Sprintf("s%d", i)}
 		for j := range i {
-			if s.rand.IntN(4) == 0 {
+			switch s.rand.IntN(8) {
+			case 0, 1:
 				step.RunAfter = append(step.RunAfter, fmt.Sprintf("s%d", j))
+			case 2:
+				step.After = append(step.After, run.Edge{Step: fmt.Sprintf("s%d", j), On: s.ends()})
 			}
 		}
+		step.Continue = s.rand.IntN(6) == 0
 		r.Steps = append(r.Steps, step)
 	}
 	s.rand.Shuffle(n, func(i, j int) { r.Steps[i], r.Steps[j] = r.Steps[j], r.Steps[i] })
+	r.GoOn = s.rand.IntN(4) == 0
 	s.state = State{Run: r, Now: noon(), MaxParallel: 1 + s.rand.IntN(4)}
 	return s
+}
+
+// ends are one or two ends of a step.
+func (s *sim) ends() []run.State {
+	all := []run.State{run.Succeeded, run.Failed, run.Skipped, run.AnyEnd}
+	s.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:1+s.rand.IntN(2)]
+}
+
+// step finds a step by its name.
+func (s *sim) step(name string) run.Step {
+	i := slices.IndexFunc(s.state.Run.Steps, func(step run.Step) bool { return step.Name == name })
+	return s.state.Run.Steps[i]
+}
+
+// stand is where a step truly stands, skipped ones included.
+func (s *sim) stand(name string) run.State {
+	if s.skipped[name] {
+		return run.Skipped
+	}
+	return s.truth[name]
+}
+
+// grave says whether a failure of the step, as it was told, ends the run.
+func (s *sim) grave(name string, state run.State) bool {
+	return state == run.Cancelled || state == run.Failed && !s.step(name).Continue
+}
+
+// failed says whether a failure ends the run.
+func (s *sim) failed(states map[string]run.State) bool {
+	for name, state := range states {
+		if s.grave(name, state) {
+			return true
+		}
+	}
+	return false
+}
+
+// behind says whether a step comes after one whose failure ends the run.
+func (s *sim) behind(name string) bool {
+	for _, edge := range s.step(name).Needs() {
+		if s.grave(edge.Step, s.told[edge.Step]) || s.behind(edge.Step) {
+			return true
+		}
+	}
+	return false
 }
 
 // round is one event and one decision; true when the run ended.
@@ -75,11 +126,11 @@ func (s *sim) round() bool {
 		s.t.Fatalf("the same state gives another decision:\n%s", diff)
 	}
 	s.hold(d)
-	for _, name := range d.Start {
-		s.start(name)
-	}
 	for _, n := range d.Skip {
 		s.skipped[n.Step] = true
+	}
+	for _, name := range d.Start {
+		s.start(name)
 	}
 	s.stopping = d.Stop != ""
 	if d.Outcome != nil {
@@ -153,10 +204,9 @@ func (s *sim) start(name string) {
 	if s.started[name] > 1 || s.skipped[name] {
 		s.t.Fatalf("%s is started %d times, skipped %v", name, s.started[name], s.skipped[name])
 	}
-	i := slices.IndexFunc(s.state.Run.Steps, func(step run.Step) bool { return step.Name == name })
-	for _, need := range s.state.Run.Steps[i].RunAfter {
-		if s.truth[need] != run.Succeeded {
-			s.t.Fatalf("%s is started and %s, which it runs after, is %q", name, need, s.truth[need])
+	for _, edge := range s.step(name).Needs() {
+		if Ask(edge.On, s.stand(edge.Step)) != Go {
+			s.t.Fatalf("%s is started and %s, after whose %v it runs, is %q", name, edge.Step, edge.On, s.stand(edge.Step))
 		}
 	}
 	s.truth[name] = run.Pending
@@ -167,17 +217,24 @@ func (s *sim) start(name string) {
 
 // hold checks a decision against what the planner was told.
 func (s *sim) hold(d run.Decision) {
-	known := slices.Collect(maps.Values(s.told))
-	bad := slices.Contains(known, run.Failed) || slices.Contains(known, run.Cancelled)
+	bad := s.failed(s.told)
 	late := !s.state.Now.Before(s.state.Run.Deadline)
-	closed := bad || late || s.state.Suspended || s.state.Cancelled
-	if len(d.Start) > 0 && closed {
-		s.t.Fatalf("%v are started: failed %v, late %v, suspended %v, cancelled %v", d.Start, bad, late, s.state.Suspended, s.state.Cancelled)
+	if len(d.Start) > 0 && (late || s.state.Suspended || s.state.Cancelled) {
+		s.t.Fatalf("%v are started: late %v, suspended %v, cancelled %v", d.Start, late, s.state.Suspended, s.state.Cancelled)
 	}
+	if stray := slices.IndexFunc(d.Start, func(name string) bool { return !s.behind(name) }); bad && !s.state.Run.GoOn && stray >= 0 {
+		s.t.Fatalf("%s is started after a failure that it does not come after", d.Start[stray])
+	}
+	s.wakes(d, late)
+	s.account(d)
+}
+
+// wakes holds that what runs is stopped in time and that nobody sleeps on.
+func (s *sim) wakes(d run.Decision, late bool) {
+	s.t.Helper()
 	if (d.Stop != "") != (late || s.state.Cancelled) {
 		s.t.Fatalf("stop is %q: late %v, cancelled %v", d.Stop, late, s.state.Cancelled)
 	}
-	s.account(d)
 	if d.Outcome == nil && !late && !d.WakeAt.Equal(s.state.Run.Deadline) {
 		s.t.Fatalf("nobody wakes up at the deadline: %s", told(d))
 	}
@@ -198,10 +255,11 @@ func (s *sim) end(o run.Outcome) {
 		s.t.Fatalf("the run ended %s and %v run", o.State, running)
 	}
 	done := len(s.in(run.Succeeded)) == len(s.state.Run.Steps)
-	if done != (o.State == run.Succeeded) {
+	bad := s.failed(s.truth)
+	if bad && o.State == run.Succeeded || done && o.State != run.Succeeded {
 		s.t.Fatalf("the run ended %s with %v", o.State, s.truth)
 	}
-	if o.State == run.Cancelled != (s.state.Cancelled && !done) {
+	if o.State != run.Succeeded && (o.State == run.Cancelled) != s.state.Cancelled {
 		s.t.Fatalf("the run ended %s (%s), cancelled %v", o.State, o.Reason, s.state.Cancelled)
 	}
 	if o.Reason == v1alpha1.ReasonTimeout && s.state.Now.Before(s.state.Run.Deadline) {

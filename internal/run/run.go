@@ -15,6 +15,8 @@ type Run struct {
 	Workspace *Workspace
 	// Deadline after which the run is stopped.
 	Deadline time.Time
+	// GoOn starts steps that do not depend on one that failed.
+	GoOn bool
 	// Facts that actions may tell reviewers, by variable name.
 	Facts map[string]string
 }
@@ -30,6 +32,10 @@ type Step struct {
 	Inputs json.RawMessage
 	// RunAfter names the steps that must have succeeded before.
 	RunAfter []string
+	// After lists further steps and the ends of theirs that this one starts after.
+	After []Edge
+	// Continue lets the run go on, and succeed, when this step fails.
+	Continue bool
 	// UsesWorkspace mounts the shared volume.
 	UsesWorkspace bool
 	// Timeout of one attempt; zero means the contract's, else 10 minutes.
@@ -38,6 +44,25 @@ type Step struct {
 	Credentials map[string]string
 	// ServiceAccount to run as; empty means one made from the contract's rights.
 	ServiceAccount string
+}
+
+// Edge is an end of another step that a step starts after.
+type Edge struct {
+	Step string
+	// On lists the ends: Succeeded, Failed, Skipped; Always is AnyEnd.
+	On []State
+}
+
+// AnyEnd in an Edge stands for every end.
+const AnyEnd State = "Always"
+
+// Needs lists all edges of a step, those of RunAfter first.
+func (s Step) Needs() []Edge {
+	out := make([]Edge, 0, len(s.RunAfter)+len(s.After))
+	for _, name := range s.RunAfter {
+		out = append(out, Edge{Step: name, On: []State{Succeeded}})
+	}
+	return append(out, s.After...)
 }
 
 // Workspace is the volume that steps share.
@@ -59,6 +84,9 @@ const (
 	Succeeded State = "Succeeded"
 	Failed    State = "Failed"
 	Cancelled State = "Cancelled"
+	// Skipped is what the planner calls a step that never will be started; no
+	// engine sees it.
+	Skipped State = "Skipped"
 )
 
 // Ended says whether the state is final.
