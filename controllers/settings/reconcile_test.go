@@ -107,7 +107,7 @@ func TestChangesAreTakenAndToldOnce(t *testing.T) {
 	}
 	s.expect("as at the start", 7)
 	s.set(map[string]string{"preset": "large", key: "8"})
-	s.expect("changed", 8, "Normal SettingsApplied max-parallel-steps is now 8, was 7, kubernetes-qps is now 40, was 20, kubernetes-burst is now 60, was 30")
+	s.expect("changed", 8, "Normal SettingsApplied max-parallel-steps is now 8, was 7, kubernetes-qps is now 40, was 0, kubernetes-burst is now 60, was 30")
 	if err := s.client.Delete(t.Context(), object(nil)); err != nil {
 		t.Fatal(err)
 	}

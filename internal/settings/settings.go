@@ -53,7 +53,7 @@ func Keys() []Key {
 			func(s *Settings) *int { return &s.MaxParallelSteps }},
 		{"complexity-approval-threshold", 0, 64, 10, "steps above which a person must approve, where no ExecutionPolicy says otherwise",
 			func(s *Settings) *int { return &s.ComplexityApprovalThreshold }},
-		{"kubernetes-qps", 0, 10000, 20, "requests a second to the API server; 0 leaves it to the server's own fairness",
+		{"kubernetes-qps", 0, 10000, 0, "requests a second to the API server; 0 leaves it to the server's own fairness",
 			func(s *Settings) *int { return &s.KubernetesQPS }},
 		{"kubernetes-burst", 1, 10000, 30, "requests at once to the API server, with kubernetes-qps",
 			func(s *Settings) *int { return &s.KubernetesBurst }},

@@ -20,7 +20,7 @@ func parsed(t *testing.T, data map[string]string) Layer {
 }
 
 func TestDefaultsAndPresets(t *testing.T) {
-	base := Settings{5, 10, 20, 30}
+	base := Settings{5, 10, 0, 30}
 	with := func(parallel, qps, burst int) Settings {
 		s := base
 		s.MaxParallelSteps, s.KubernetesQPS, s.KubernetesBurst = parallel, qps, burst
@@ -43,7 +43,7 @@ func TestEveryKeySetsItsOwnValue(t *testing.T) {
 	for i, k := range Keys() {
 		got := Merge(parsed(t, map[string]string{k.Name: "7\n"}))
 		values := []int{got.MaxParallelSteps, got.ComplexityApprovalThreshold, got.KubernetesQPS, got.KubernetesBurst}
-		want := []int{5, 10, 20, 30}
+		want := []int{5, 10, 0, 30}
 		want[i] = 7
 		if !slices.Equal(values, want) {
 			t.Errorf("%s: %v, want %v", k.Name, values, want)
@@ -124,8 +124,8 @@ func TestPrecedence(t *testing.T) {
 func TestChanges(t *testing.T) {
 	old := Merge()
 	now := old
-	now.MaxParallelSteps, now.KubernetesQPS = 7, 0
-	want := []string{"max-parallel-steps is now 7, was 5", "kubernetes-qps is now 0, was 20"}
+	now.MaxParallelSteps, now.KubernetesQPS = 7, 9
+	want := []string{"max-parallel-steps is now 7, was 5", "kubernetes-qps is now 9, was 0"}
 	if diff := cmp.Diff(want, Changes(old, now)); diff != "" {
 		t.Error(diff)
 	}
