@@ -15,7 +15,7 @@ import (
 )
 
 // maxRatio is how much longer than four empty pods in a row the chain may take.
-const maxRatio = 1.5
+const maxRatio = 1.4
 
 // The chain is compared with its floor in the same run: four pods one after
 // the other that do nothing, each created when the one before has ended.
