@@ -24,13 +24,26 @@ type Fault struct {
 
 // Graph returns the steps of a workflow for internal/dag.
 func Graph(spec v1alpha1.WorkflowSpec) []dag.Step {
+	return graphOf(spec, func(v1alpha1.Edge) bool { return true })
+}
+
+// certain is the graph of those edges alone that make sure that the other step
+// succeeded, so that its outputs have values.
+func certain(spec v1alpha1.WorkflowSpec) []dag.Step {
+	return graphOf(spec, func(e v1alpha1.Edge) bool { return len(e.Ended) == 1 && e.Ended[0] == v1alpha1.EdgeSucceeded })
+}
+
+// graphOf takes runAfter, and of after what is asked for.
+func graphOf(spec v1alpha1.WorkflowSpec, take func(v1alpha1.Edge) bool) []dag.Step {
 	steps := make([]dag.Step, 0, len(spec.Steps))
 	for _, s := range spec.Steps {
-		after := slices.Clone(s.RunAfter)
+		before := slices.Clone(s.RunAfter)
 		for _, edge := range s.After {
-			after = append(after, edge.Step)
+			if take(edge) {
+				before = append(before, edge.Step)
+			}
 		}
-		steps = append(steps, dag.Step{Name: s.Name, RunAfter: after})
+		steps = append(steps, dag.Step{Name: s.Name, RunAfter: before})
 	}
 	return steps
 }
@@ -39,8 +52,7 @@ func Graph(spec v1alpha1.WorkflowSpec) []dag.Step {
 // its parameters and the references in its inputs.
 func Check(spec v1alpha1.WorkflowSpec) []Fault {
 	var faults []Fault
-	graph := Graph(spec)
-	_, found := dag.Check(graph)
+	_, found := dag.Check(Graph(spec))
 	for _, f := range found {
 		faults = append(faults, Fault{Field: graphField(f), Reason: v1alpha1.ReasonInvalidDependencyGraph, Message: f.Message})
 	}
@@ -51,22 +63,6 @@ func Check(spec v1alpha1.WorkflowSpec) []Fault {
 		faults = append(faults, checkReferences(spec, certain, i, step)...)
 	}
 	return faults
-}
-
-// certain is the graph of those edges alone that make sure that the other step
-// succeeded, so that its outputs have values.
-func certain(spec v1alpha1.WorkflowSpec) []dag.Step {
-	steps := make([]dag.Step, 0, len(spec.Steps))
-	for _, s := range spec.Steps {
-		after := slices.Clone(s.RunAfter)
-		for _, edge := range s.After {
-			if len(edge.Ended) == 1 && edge.Ended[0] == v1alpha1.EdgeSucceeded {
-				after = append(after, edge.Step)
-			}
-		}
-		steps = append(steps, dag.Step{Name: s.Name, RunAfter: after})
-	}
-	return steps
 }
 
 // checkEdges refuses a step that says twice what it comes after.
@@ -137,9 +133,9 @@ func refuse(spec v1alpha1.WorkflowSpec, before map[string]bool, r expr.Ref) stri
 			return fmt.Sprintf("%s may have no value, since %s need not have succeeded before: add %q to runAfter", r, r.Step, r.Step)
 		}
 	case expr.Target:
-		return fmt.Sprintf("%s has no value: the workflow declares no target", r)
+		return fmt.Sprintf("%s has no value: workflows have no target; name the object by parameters", r)
 	case expr.Item, expr.Index:
-		return fmt.Sprintf("%s has no value: it stands in no step with forEach", r)
+		return fmt.Sprintf("%s has no value: steps have no items; write one step for each", r)
 	}
 	return ""
 }

@@ -178,7 +178,7 @@ type EdgeEnd string
 const (
 	// EdgeSucceeded: the step did its work.
 	EdgeSucceeded EdgeEnd = "Succeeded"
-	// EdgeFailed: the step failed for good, all its retries included.
+	// EdgeFailed: the step failed. One that was stopped did not.
 	EdgeFailed EdgeEnd = "Failed"
 	// EdgeSkipped: the step never started, and will not.
 	EdgeSkipped EdgeEnd = "Skipped"

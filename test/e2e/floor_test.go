@@ -26,8 +26,10 @@ func TestChainAgainstFloor(t *testing.T) {
 	empty := probe(t, "probe", "well", "")
 	ns := namespace(t)
 	s.floor(t, ns, empty.Image)
+	// A kubelet reports the ends of pods on a grid of whole seconds, so that any
+	// one run can miss a second; the best of five is compared with the best of five.
 	var chain, floor []time.Duration
-	for i := range 3 {
+	for i := range 5 {
 		floor = append(floor, s.floor(t, ns, empty.Image))
 		begin := time.Now()
 		we := s.raise(t, fmt.Sprintf("timed-%d", i), fmt.Sprintf("%dMi", 128+i))
