@@ -1,12 +1,14 @@
 package catalog
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/expr"
 )
 
 func TestCheckValue(t *testing.T) {
@@ -45,6 +47,36 @@ func TestCheckValue(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestCheckValueHidesWhatIsSensitive(t *testing.T) {
+	for _, p := range []v1alpha1.Parameter{
+		{Type: "integer"}, {Pattern: "x"}, {Type: "unknown"}, {Type: "duration"},
+		{Enum: []apiextensionsv1.JSON{{Raw: []byte(`"x"`)}}},
+	} {
+		p.Sensitive = true
+		for _, value := range []string{`"hunter2"`, `hunter2`} {
+			if err := CheckValue(p, []byte(value)); err == nil || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%+v: got %v", p, err)
+			}
+		}
+	}
+	low := v1alpha1.Parameter{Type: "integer", Maximum: "1", Minimum: "1", Sensitive: true}
+	for _, value := range []string{"-4711", "4711"} {
+		if err := CheckValue(low, []byte(value)); err == nil || strings.Contains(err.Error(), "4711") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestExposed(t *testing.T) {
+	sensitive := Sensitive([]v1alpha1.Parameter{{Name: "a"}, {Name: "b", Sensitive: true}})
+	for name, want := range map[string]bool{"a": false, "b": true} {
+		refs := []expr.Ref{{Kind: expr.Output, Step: "s", Name: "b"}, {Kind: expr.Param, Name: name}}
+		if got := Exposed(sensitive, refs); (got != "") != want {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }
 

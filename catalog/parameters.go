@@ -28,16 +28,17 @@ const (
 )
 
 // CheckValue holds a JSON value against a parameter: type, enum, pattern and
-// bounds. The error says what was found and what is wanted.
+// bounds. The error says what was found, unless it is sensitive, and what is
+// wanted.
 func CheckValue(p v1alpha1.Parameter, value []byte) error {
 	v, err := raw(value)
 	if err != nil {
-		return fmt.Errorf("found %s, want JSON", cut(string(value), 80))
+		return fmt.Errorf("found %s, want JSON", shown(p, string(value)))
 	}
 	kind := cmp.Or(p.Type, typeString)
 	text, ok := accept(kind, v)
 	if !ok {
-		return fmt.Errorf("found %s, want a value of type %s", cut(string(value), 80), kind)
+		return fmt.Errorf("found %s, want a value of type %s", shown(p, string(value)), kind)
 	}
 	if err := checkPattern(p, text); err != nil {
 		return err
@@ -46,6 +47,14 @@ func CheckValue(p v1alpha1.Parameter, value []byte) error {
 		return err
 	}
 	return checkEnum(p, v)
+}
+
+// shown is a value as messages may show it.
+func shown(p v1alpha1.Parameter, text string) string {
+	if p.Sensitive {
+		return "(hidden)"
+	}
+	return cut(text, 80)
 }
 
 // accept says whether a decoded value is of a type, and its text if it is a scalar.
@@ -108,7 +117,7 @@ func checkPattern(p v1alpha1.Parameter, text string) error {
 		return fmt.Errorf("pattern %q is no regular expression", p.Pattern)
 	}
 	if !whole.MatchString(text) {
-		return fmt.Errorf("found %q, want what matches %s", cut(text, 80), p.Pattern)
+		return fmt.Errorf("found %s, want what matches %s", shown(p, strconv.Quote(text)), p.Pattern)
 	}
 	return nil
 }
@@ -116,12 +125,12 @@ func checkPattern(p v1alpha1.Parameter, text string) error {
 func checkBounds(p v1alpha1.Parameter, kind, text string) error {
 	if p.Minimum != "" {
 		if c, err := rank(kind, text, p.Minimum); err != nil || c < 0 {
-			return fmt.Errorf("found %s, want at least %s", cut(text, 80), p.Minimum)
+			return fmt.Errorf("found %s, want at least %s", shown(p, text), p.Minimum)
 		}
 	}
 	if p.Maximum != "" {
 		if c, err := rank(kind, text, p.Maximum); err != nil || c > 0 {
-			return fmt.Errorf("found %s, want at most %s", cut(text, 80), p.Maximum)
+			return fmt.Errorf("found %s, want at most %s", shown(p, text), p.Maximum)
 		}
 	}
 	return nil
@@ -137,7 +146,7 @@ func checkEnum(p v1alpha1.Parameter, v any) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("found %s, which is not in the enum", cut(have, 80))
+	return fmt.Errorf("found %s, which is not in the enum", shown(p, have))
 }
 
 // canonical writes a decoded value with sorted keys.
@@ -151,6 +160,9 @@ func canonical(v any) string {
 func checkParameters(parameters []v1alpha1.Parameter) []Fault {
 	var faults []Fault
 	seen := map[string]bool{}
+	declares := func(name string) bool {
+		return slices.ContainsFunc(parameters, func(p v1alpha1.Parameter) bool { return p.Name == name })
+	}
 	for i, p := range parameters {
 		fault := func(field, message string) {
 			faults = append(faults, Fault{Field: fmt.Sprintf("spec.parameters[%d]%s", i, field), Reason: v1alpha1.ReasonInvalidParameters, Message: message})
@@ -162,6 +174,11 @@ func checkParameters(parameters []v1alpha1.Parameter) []Fault {
 		bad := declared(p)
 		for _, field := range slices.Sorted(maps.Keys(bad)) {
 			fault(field, bad[field])
+		}
+		for _, other := range p.DependsOn {
+			if other == p.Name || !declares(other) {
+				fault(".dependsOn", fmt.Sprintf("found %q, want the name of another parameter", other))
+			}
 		}
 	}
 	return faults
@@ -179,10 +196,13 @@ func declared(p v1alpha1.Parameter) map[string]string {
 			bad[fmt.Sprintf(".enum[%d]", i)] = err.Error()
 		}
 	}
-	if p.Default != nil {
-		if err := CheckValue(p, p.Default.Raw); err != nil {
-			bad[".default"] = err.Error()
-		}
+	if p.Default == nil {
+		return bad
+	}
+	if p.Sensitive {
+		bad[".default"] = "a sensitive parameter has no default, since everybody who reads the catalog would read it: let the run set it"
+	} else if err := CheckValue(p, p.Default.Raw); err != nil {
+		bad[".default"] = err.Error()
 	}
 	return bad
 }

@@ -67,6 +67,7 @@ func narrowed(f *findings, was, is Input) {
 		return
 	}
 	f.want(was.Required || !is.Required, at, "required", "optional as before")
+	f.want(is.Sensitive || !was.Sensitive, at, "not sensitive", "sensitive as before")
 	f.want(is.Pattern == was.Pattern || is.Pattern == "", at, is.Pattern, "the pattern as before or none")
 	if is.Minimum != nil {
 		f.want(was.Minimum != nil && was.Type.compare(is.Minimum, was.Minimum) <= 0, at, is.Minimum, "the minimum as before or less")

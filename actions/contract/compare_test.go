@@ -27,6 +27,8 @@ func TestCompare(t *testing.T) {
 		"new enum":              {"{name: file, type: string}", "{name: file, type: string, enum: [a]}", "no enum"},
 		"pattern gone":          {"      pattern: ^[a-z]+|x-[a-z]+$\n", "", ""},
 		"other pattern":         {"^[a-z]+|x-[a-z]+$", "^[a-z]+$", "the pattern as before"},
+		"now shown":             {"{name: token, type: string, sensitive: true,", "{name: token, type: string,", "sensitive as before"},
+		"now hidden":            {"{name: items, type: array}", "{name: items, type: array, sensitive: true}", ""},
 		"output gone":           {"    - {name: previous, type: integer}\n", "", "outputs.previous"},
 		"output type":           {"{name: previous, type: integer}", "{name: previous, type: string}", "outputs.previous"},
 		"idempotence lost":      {"  idempotent: true\n", "", "spec.idempotent"},

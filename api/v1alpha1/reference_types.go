@@ -69,6 +69,19 @@ type Parameter struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Maximum string `json:"maximum,omitempty"`
+	// DependsOn names parameters that a run must set where it sets this one; a
+	// default does not count.
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +listType=set
+	// +optional
+	DependsOn []string `json:"dependsOn,omitempty"`
+	// Sensitive keeps the value out of messages: it may stand only in inputs that
+	// the action's contract calls sensitive. It is no Secret: whoever reads the
+	// run reads the value.
+	// +optional
+	Sensitive bool `json:"sensitive,omitempty"`
 }
 
 // Credential gives a step the Secret that its action's contract asks for.

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/catalog"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/report"
 	"github.com/kubernaut/kubernaut/internal/run"
@@ -39,6 +40,7 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) error {
 		return err
 	}
 	snapshot.Parameters = jsonOf(values)
+	p.sensitive = catalog.Sensitive(schema)
 	return r.walk(ctx, p, snapshot)
 }
 
@@ -59,7 +61,7 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot)
 	c := &gate.Case{
 		Run:         run.Run{Namespace: p.obj.Namespace, Name: p.obj.Name, UID: string(p.obj.UID), Steps: stepsOf(s.Steps)},
 		ContentHash: s.ContentHash, Policy: p.policy, Approvals: approvals.Items, Now: p.now,
-		Actions: gate.NamesOf(actions.Items), Scope: &scope,
+		Actions: gate.NamesOf(actions.Items), Scope: &scope, Sensitive: p.sensitive,
 	}
 	if err := p.judge(r.options.Gate.Walk(ctx, c)); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -67,5 +68,46 @@ func TestReferencesHaveTheirValuesAtTheGate(t *testing.T) {
 		if len(w.writes) < 2 || w.writes[1] != "status "+want {
 			t.Errorf("%s: writes %q, want the second to be %q", inputs, w.writes, want)
 		}
+	}
+}
+
+func TestSensitiveParametersAreShownNowhere(t *testing.T) {
+	for name, c := range map[string]struct {
+		given, inputs, want string
+	}{
+		"in a sensitive input": {`{"token":"hunter2","user":"u"}`, `{"text":"x","token":"$(params.token)"}`, "Executing Ready=False/Progressing"},
+		"in another":           {`{"token":"hunter2","user":"u"}`, `{"text":"$(params.token)"}`, "Failed Stalled=True/InvalidReference Ready=False/InvalidReference"},
+		"that does not fit":    {`{"token":"hunter2!","user":"u"}`, `{"text":"x","token":"$(params.token)"}`, "Failed Stalled=True/InvalidParameters Ready=False/InvalidParameters"},
+		"without its other":    {`{"token":"hunter2"}`, `{"text":"x","token":"$(params.token)"}`, "Failed Stalled=True/InvalidParameters Ready=False/InvalidParameters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := twoSteps()
+			e.Spec = v1alpha1.WorkflowExecutionSpec{WorkflowRef: &v1alpha1.LocalReference{Name: "fix"}, Parameters: jsonOf([]byte(c.given))}
+			ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonSucceeded}
+			w := newWorld(t, e, &v1alpha1.Workflow{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "fix"},
+				Spec: v1alpha1.WorkflowSpec{
+					Parameters: []v1alpha1.Parameter{{Name: "user"}, {Name: "token", Sensitive: true, Pattern: "^[a-z0-9]+$", DependsOn: []string{"user"}}},
+					Steps:      []v1alpha1.WorkflowStep{{Name: "a", Image: image(1), Inputs: jsonOf([]byte(c.inputs))}},
+				},
+				Status: v1alpha1.WorkflowStatus{Conditions: []metav1.Condition{ready}},
+			})
+			if _, err := w.reconcile(); err != nil {
+				t.Fatal(err)
+			}
+			if len(w.writes) < 2 || w.writes[1] != "status "+c.want {
+				t.Errorf("writes %q, want the second to be %q", w.writes, c.want)
+			}
+			for _, condition := range w.run().Status.Conditions {
+				if strings.Contains(condition.Message, "hunter2") {
+					t.Errorf("%s says %s", condition.Type, condition.Message)
+				}
+			}
+			for len(w.events.Events) > 0 {
+				if event := <-w.events.Events; strings.Contains(event, "hunter2") {
+					t.Errorf("event %s", event)
+				}
+			}
+		})
 	}
 }

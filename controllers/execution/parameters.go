@@ -36,7 +36,8 @@ func parameters(schema []v1alpha1.Parameter, given json.RawMessage) (json.RawMes
 // inputOf reads a parameter as the contract's kind of input, so that both are
 // judged by one set of rules.
 func inputOf(p v1alpha1.Parameter) (contract.Input, error) {
-	in := contract.Input{Name: p.Name, Type: contract.Type(p.Type), Required: p.Required, Pattern: p.Pattern, Description: p.Description}
+	in := contract.Input{Name: p.Name, Type: contract.Type(p.Type), Required: p.Required, Pattern: p.Pattern, Description: p.Description,
+		DependsOn: p.DependsOn, Sensitive: p.Sensitive}
 	if p.Type == "" {
 		in.Type = contract.String
 	}

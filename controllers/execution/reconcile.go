@@ -30,6 +30,7 @@ type pass struct {
 	stored, obj *v1alpha1.WorkflowExecution
 	now         time.Time
 	policy      gate.Policy
+	sensitive   map[string]bool // parameters, while the run is admitted
 	run         run.Run
 	seen        run.Observation
 	decision    run.Decision

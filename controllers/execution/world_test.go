@@ -43,6 +43,7 @@ spec:
   - {name: text, type: string, required: true}
   - {name: repository, type: string}
   - {name: count, type: integer}
+  - {name: token, type: string, sensitive: true}
   resources: {limits: {cpu: 100m, memory: 64Mi}}
 `
 

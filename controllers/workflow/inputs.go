@@ -18,6 +18,7 @@ import (
 // image of their own are held against theirs when a run begins.
 func (r *Reconciler) inputs(_ context.Context, p *pass) error {
 	var faults []manifests.Fault
+	sensitive := manifests.Sensitive(p.obj.Spec.Parameters)
 	for i, step := range p.obj.Spec.Steps {
 		given, refs, err := split(step)
 		if err != nil {
@@ -26,6 +27,7 @@ func (r *Reconciler) inputs(_ context.Context, p *pass) error {
 		}
 		if c, known := p.contracts[step.Action]; known {
 			faults = append(faults, checkInputs(i, c, given, refs)...)
+			faults = append(faults, checkExposed(i, c, sensitive, refs)...)
 			faults = append(faults, checkCredentials(i, c, step.Credentials)...)
 		}
 		faults = append(faults, p.checkOutputs(i, refs)...)
@@ -88,6 +90,20 @@ func checkInputs(step int, c contract.Contract, given map[string]any, refs map[s
 			continue
 		}
 		faults = append(faults, fault(step, "."+f.Field, v1alpha1.ReasonInvalidParameters, fmt.Sprintf("found %s, %s wants %s", f.Found, c.Spec.ActionType, f.Want)))
+	}
+	return faults
+}
+
+// checkExposed refuses sensitive parameters in inputs that are not.
+func checkExposed(step int, c contract.Contract, sensitive map[string]bool, refs map[string][]expr.Ref) []manifests.Fault {
+	var faults []manifests.Fault
+	for _, name := range slices.Sorted(maps.Keys(refs)) {
+		if in, ok := c.Input(name); !ok || in.Sensitive {
+			continue
+		}
+		if message := manifests.Exposed(sensitive, refs[name]); message != "" {
+			faults = append(faults, fault(step, ".inputs."+name, v1alpha1.ReasonInvalidReference, message))
+		}
 	}
 	return faults
 }

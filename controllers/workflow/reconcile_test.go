@@ -35,6 +35,7 @@ spec:
   - {name: url, type: string, required: true, pattern: "^https://.*$"}
   - {name: depth, type: integer, minimum: 1}
   - {name: user, type: string, dependsOn: [url]}
+  - {name: token, type: string, sensitive: true}
   outputs:
   - {name: commit, type: string, description: x}
   credentials:
@@ -202,6 +203,7 @@ func TestRefused(t *testing.T) {
 		{"required input missing", "InvalidParameters", "spec.steps[0].inputs.base", func(s *v1alpha1.WorkflowSpec) { s.Steps[0].Inputs = nil }},
 		{"literal of the wrong type", "InvalidParameters", "spec.steps[1].inputs.depth", func(s *v1alpha1.WorkflowSpec) { s.Steps[1].Inputs = inputs(`{"url":"$(params.url)","depth":"x"}`) }},
 		{"literal that breaks a pattern", "InvalidParameters", "spec.steps[1].inputs.url", func(s *v1alpha1.WorkflowSpec) { s.Steps[1].Inputs = inputs(`{"url":"http://x"}`) }},
+		{"sensitive parameter in the open", "InvalidReference", "spec.steps[1].inputs.url: parameter url is sensitive", func(s *v1alpha1.WorkflowSpec) { s.Parameters[0].Sensitive = true }},
 		{"credential missing", "InvalidParameters", `credential "git"`, func(s *v1alpha1.WorkflowSpec) { s.Steps[1].Credentials = nil }},
 		{"credential that nobody reads", "InvalidParameters", `credential "x"`, func(s *v1alpha1.WorkflowSpec) { s.Steps[0].Credentials = []v1alpha1.Credential{{Name: "x"}} }},
 	} {
@@ -220,6 +222,14 @@ func TestRefused(t *testing.T) {
 			s.pass()
 		})
 	}
+}
+
+func TestSensitiveInputsTakeSensitiveParameters(t *testing.T) {
+	w := sample()
+	w.Spec.Parameters = append(w.Spec.Parameters, v1alpha1.Parameter{Name: "token", Sensitive: true})
+	w.Spec.Steps[1].Inputs = inputs(`{"url":"$(params.url)","token":"Bearer $(params.token)"}`)
+	s := newSite(t, w, ready(t, "clone", clone), ready(t, "patch", patch))
+	s.pass(good)
 }
 
 func TestWaitsForActions(t *testing.T) {

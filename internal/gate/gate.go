@@ -34,6 +34,8 @@ type Case struct {
 	// Scope holds the values that are known before a run has started. Nil means
 	// that inputs carry values alone, and is the strictest.
 	Scope *expr.Scope
+	// Sensitive parameters by name: their values reach sensitive inputs alone.
+	Sensitive map[string]bool
 
 	// Images, Results and Contracts are filled in, in the order of the steps.
 	Images    []verify.Image

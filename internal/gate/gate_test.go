@@ -32,6 +32,7 @@ spec:
   inputs:
   - {name: repository, type: string, required: true}
   - {name: replicas, type: integer}
+  - {name: token, type: string, sensitive: true, pattern: "^[a-z]+$"}
   outputs:
   - {name: word, type: string, description: A word.}
   credentials:

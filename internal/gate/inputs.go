@@ -8,6 +8,8 @@ import (
 
 	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/catalog"
+	"github.com/kubernaut/kubernaut/internal/expr"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -25,6 +27,9 @@ func (Inputs) Name() string { return "inputs" }
 // may refer to outputs; then names, required ones and credentials are checked.
 func (Inputs) Check(_ context.Context, c *Case) run.Verdict {
 	for i, step := range c.Run.Steps {
+		if message := c.exposed(i); message != "" {
+			return refuse(v1alpha1.ReasonInvalidReference, fmt.Sprintf("step %s (%s): %s", step.Name, step.ActionType, message))
+		}
 		values, whole, err := c.known(i)
 		if err != nil {
 			return unresolved(step, err)
@@ -46,6 +51,25 @@ func (Inputs) Check(_ context.Context, c *Case) run.Verdict {
 		}
 	}
 	return run.Pass()
+}
+
+// exposed finds a sensitive parameter in an input that the contract does not
+// call sensitive, before its value can get into a message.
+func (c *Case) exposed(i int) string {
+	var given map[string]json.RawMessage
+	if len(c.Sensitive) == 0 || json.Unmarshal(c.Run.Steps[i].Inputs, &given) != nil {
+		return ""
+	}
+	for _, name := range sortedKeys(given) {
+		if in, ok := c.Contracts[i].Input(name); ok && in.Sensitive {
+			continue
+		}
+		refs, _ := expr.References(given[name]) // those that cannot be read are refused with the others
+		if message := catalog.Exposed(c.Sensitive, refs); message != "" {
+			return fmt.Sprintf("input %s: %s", name, message)
+		}
+	}
+	return ""
 }
 
 // unresolved refuses inputs whose references cannot be replaced.

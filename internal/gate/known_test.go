@@ -52,6 +52,24 @@ func TestWhatIsKnownIsJudgedBeforeTheStart(t *testing.T) {
 	}
 }
 
+func TestSensitiveParametersReachSensitiveInputsAlone(t *testing.T) {
+	for inputs, want := range map[string]run.Reason{
+		`{"repository":"https://git.example.com/team/app","token":"$(params.x)"}`: "",
+		`{"repository":"https://git.example.com/$(params.x)"}`:                    v1alpha1.ReasonInvalidReference,
+		`{"repository":"$(steps.b.outputs.n)","replicas":"$(params.x)"}`:          v1alpha1.ReasonInvalidReference,
+		`{"repository":"https://git.example.com/team/app","token":"$(params.n)"}`: v1alpha1.ReasonInvalidParameters,
+	} {
+		k := caseOf()
+		k.Scope, k.Sensitive = scope(), map[string]bool{"x": true, "n": true}
+		k.Scope.Params["x"], k.Scope.Params["n"] = []byte(`"hunter"`), []byte(`"hunter2"`)
+		k.Run.Steps[0].Inputs = []byte(inputs)
+		v := whole(&registry{document: document}).Walk(t.Context(), k)
+		if v.Reason != want || (v.Kind == run.Passed) != (want == "") || strings.Contains(v.Message, "hunter") {
+			t.Errorf("%s: verdict %+v, want %q", inputs, v, want)
+		}
+	}
+}
+
 func TestWithoutAScopeEverythingIsAValue(t *testing.T) {
 	k := caseOf()
 	k.Policy.Repositories = [][]string{{"https://git.example.com/"}}

@@ -120,10 +120,10 @@ func (o *options) execution(ctx context.Context, c client.Client, ns string, arg
 
 // parameters turns name=value pairs into JSON by the workflow's own types.
 func parameters(schema []v1alpha1.Parameter, pairs []string) (*apiextensionsv1.JSON, error) {
-	types := map[string]string{}
+	declared := map[string]v1alpha1.Parameter{}
 	var known []string
 	for _, p := range schema {
-		types[p.Name] = p.Type
+		declared[p.Name] = p
 		known = append(known, p.Name)
 	}
 	values := map[string]json.RawMessage{}
@@ -132,11 +132,14 @@ func parameters(schema []v1alpha1.Parameter, pairs []string) (*apiextensionsv1.J
 		if !ok {
 			return nil, fmt.Errorf("parameter %q has no value: want name=value", pair)
 		}
-		kind, ok := types[name]
+		p, ok := declared[name]
 		if !ok {
 			return nil, fmt.Errorf("the workflow has no parameter %q: it has %s", name, or(strings.Join(known, ", "), "none"))
 		}
-		value, err := encode(kind, text)
+		value, err := encode(p.Type, text)
+		if err != nil && p.Sensitive {
+			return nil, fmt.Errorf("parameter %s: (hidden) is not %s in JSON", name, p.Type)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("parameter %s: %w", name, err)
 		}
@@ -145,13 +148,28 @@ func parameters(schema []v1alpha1.Parameter, pairs []string) (*apiextensionsv1.J
 		}
 		values[name] = value
 	}
-	for _, p := range schema {
-		if _, given := values[p.Name]; p.Required && p.Default == nil && !given {
-			return nil, fmt.Errorf("the workflow needs parameter %s: give it with -p %s=…", p.Name, p.Name)
-		}
+	if err := complete(schema, values); err != nil {
+		return nil, err
 	}
 	data, err := json.Marshal(values)
 	return &apiextensionsv1.JSON{Raw: data}, err
+}
+
+// complete refuses values that lack a parameter which the workflow needs, by
+// itself or beside another.
+func complete(schema []v1alpha1.Parameter, values map[string]json.RawMessage) error {
+	for _, p := range schema {
+		_, given := values[p.Name]
+		if p.Required && p.Default == nil && !given {
+			return fmt.Errorf("the workflow needs parameter %s: give it with -p %s=…", p.Name, p.Name)
+		}
+		for _, other := range p.DependsOn {
+			if _, too := values[other]; given && !too {
+				return fmt.Errorf("parameter %s goes with %s only: give that one with -p %s=…", p.Name, other, other)
+			}
+		}
+	}
+	return nil
 }
 
 func encode(kind, text string) (json.RawMessage, error) {
