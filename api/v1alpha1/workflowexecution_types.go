@@ -12,6 +12,7 @@ import (
 // +kubebuilder:validation:XValidation:rule="has(self.steps) == has(self.workflowType)",message="workflowType belongs to a run with its own steps"
 // +kubebuilder:validation:XValidation:rule="(has(self.workflowRef) ? has(oldSelf.workflowRef) && self.workflowRef == oldSelf.workflowRef : !has(oldSelf.workflowRef)) && (has(self.workflowType) ? has(oldSelf.workflowType) && self.workflowType == oldSelf.workflowType : !has(oldSelf.workflowType)) && (has(self.steps) ? has(oldSelf.steps) && self.steps == oldSelf.steps : !has(oldSelf.steps)) && (has(self.parameters) ? has(oldSelf.parameters) && self.parameters == oldSelf.parameters : !has(oldSelf.parameters)) && (has(self.reason) ? has(oldSelf.reason) && self.reason == oldSelf.reason : !has(oldSelf.reason)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout))",message="a run cannot be changed but for suspend and cancel: create another run"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)",message="a cancelled run cannot be taken up again: create another run"
+// +kubebuilder:validation:XValidation:rule="has(self.suspend) && self.suspend || !has(self.suspendReason) && !has(self.suspendedBy)",message="suspendReason and suspendedBy belong to a suspended run: take them out to resume it"
 type WorkflowExecutionSpec struct {
 	// WorkflowRef names the Workflow in the same namespace.
 	// +optional
@@ -45,6 +46,15 @@ type WorkflowExecutionSpec struct {
 	// Suspend starts no further step; running ones go on.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
+	// SuspendReason is why, for whoever waits. Who resumes the run takes it out.
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	SuspendReason string `json:"suspendReason,omitempty"`
+	// SuspendedBy is the user name of the person who set suspend; an admission
+	// policy refuses any other than the one who sends the request.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	SuspendedBy string `json:"suspendedBy,omitempty"`
 	// Cancel stops running steps and ends the run.
 	// +optional
 	Cancel bool `json:"cancel,omitempty"`

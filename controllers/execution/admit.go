@@ -11,6 +11,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/catalog"
 	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/internal/report"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
@@ -29,7 +30,7 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) error {
 	case p.obj.Spec.Cancel:
 		return run.Refuse(v1alpha1.ReasonCancelled, "cancelled before it started")
 	case p.obj.Spec.Suspend:
-		return &run.Wait{Reason: v1alpha1.ReasonSuspended, Message: "the run is suspended and has not started: set spec.suspend to false to start it"}
+		return &run.Wait{Reason: v1alpha1.ReasonSuspended, Message: "it has not started: " + plan.Suspended(p.obj.Spec.SuspendedBy, p.obj.Spec.SuspendReason)}
 	}
 	snapshot, schema, err := r.load(ctx, p)
 	if err != nil {

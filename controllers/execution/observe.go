@@ -62,7 +62,8 @@ func timeOf(t *metav1.Time) time.Time {
 func (r *Reconciler) plan(_ context.Context, p *pass) error {
 	p.decision = plan.Next(plan.State{
 		Run: p.run, Seen: p.seen, Now: p.now, MaxParallel: p.policy.MaxParallel,
-		Suspended: p.obj.Spec.Suspend, Cancelled: p.obj.Spec.Cancel, Traits: r.options.Engine.Traits(),
+		Suspended: p.obj.Spec.Suspend, SuspendedBy: p.obj.Spec.SuspendedBy, SuspendReason: p.obj.Spec.SuspendReason,
+		Cancelled: p.obj.Spec.Cancel, Traits: r.options.Engine.Traits(),
 	})
 	return nil
 }

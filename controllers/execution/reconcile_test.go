@@ -234,6 +234,27 @@ func TestSuspendCancelAndDeadline(t *testing.T) {
 	}
 }
 
+func TestASuspendedRunSaysByWhomAndWhy(t *testing.T) {
+	suspend := func(e *v1alpha1.WorkflowExecution) {
+		e.Spec.Suspend, e.Spec.SuspendedBy, e.Spec.SuspendReason = true, "ada", "the database is in repair"
+	}
+	w := newWorld(t, twoSteps())
+	w.change(suspend)
+	w.settle()
+	early := report.Find(w.run().Status.Conditions, v1alpha1.ConditionReady).Message
+	w = newWorld(t, twoSteps())
+	w.hang("a")
+	w.change(suspend)
+	w.outcome["a"] = `{"word":"hi"}`
+	w.settle()
+	late := report.Find(w.run().Status.Conditions, v1alpha1.ConditionReady).Message
+	for where, message := range map[string]string{"before the start": early, "run": late, "step": w.run().Status.Steps[1].Message} {
+		if !strings.Contains(message, "suspended by ada, who says: the database is in repair (to go on") {
+			t.Errorf("%s: %q", where, message)
+		}
+	}
+}
+
 func (w *world) hang(step string) {
 	w.t.Helper()
 	w.outcome[step] = "hang"

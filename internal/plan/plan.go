@@ -21,7 +21,9 @@ type State struct {
 	MaxParallel int
 	// Suspended starts no step; Cancelled stops the run.
 	Suspended, Cancelled bool
-	Traits               run.Traits
+	// SuspendedBy and SuspendReason say who suspended the run, and why; both may be empty.
+	SuspendedBy, SuspendReason string
+	Traits                     run.Traits
 }
 
 // Next decides. It is a function of its argument alone: the same State gives
@@ -170,7 +172,7 @@ func (p *pass) hold(step run.Step) *run.Note {
 	}
 	switch {
 	case p.Suspended:
-		return &run.Note{Step: step.Name, Reason: v1alpha1.ReasonSuspended, Message: "the run is suspended: set spec.suspend to false to go on"}
+		return &run.Note{Step: step.Name, Reason: v1alpha1.ReasonSuspended, Message: Suspended(p.SuspendedBy, p.SuspendReason)}
 	case len(missing) > 0 && !p.Traits.OrdersSteps:
 		return &run.Note{Step: step.Name, Reason: v1alpha1.ReasonWaiting, Message: "waits for " + strings.Join(missing, ", ")}
 	case p.running >= max(1, p.MaxParallel) && !p.Traits.OrdersSteps:
@@ -178,6 +180,18 @@ func (p *pass) hold(step run.Step) *run.Note {
 			Message: fmt.Sprintf("waits for a place: %d of %d steps run", p.running, max(1, p.MaxParallel))}
 	}
 	return nil
+}
+
+// Suspended says of a run that it is, by whom and why, and what to do.
+func Suspended(by, why string) string {
+	text := "the run is suspended"
+	if by != "" {
+		text += " by " + by
+	}
+	if why != "" {
+		text += ", who says: " + why
+	}
+	return text + " (to go on, take suspend, suspendReason and suspendedBy out of its spec)"
 }
 
 // outcome says how a run ended in which nothing runs and nothing can start. It

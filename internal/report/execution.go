@@ -70,6 +70,7 @@ func (e Execution) conditions(steps []v1alpha1.StepStatus) []metav1.Condition {
 // progress says in one line what runs and what is waited for.
 func (e Execution) progress(steps []v1alpha1.StepStatus) string {
 	var running, held []string
+	suspended := ""
 	done := 0
 	for _, s := range steps {
 		switch s.Phase {
@@ -81,6 +82,9 @@ func (e Execution) progress(steps []v1alpha1.StepStatus) string {
 			if s.Reason != v1alpha1.ReasonWaiting {
 				held = append(held, fmt.Sprintf("%s (%s)", s.Name, s.Reason))
 			}
+			if s.Reason == v1alpha1.ReasonSuspended {
+				suspended = "; " + s.Message
+			}
 		}
 	}
 	text := fmt.Sprintf("%d of %d steps succeeded", done, len(steps))
@@ -90,6 +94,7 @@ func (e Execution) progress(steps []v1alpha1.StepStatus) string {
 	if len(held) > 0 {
 		text += "; held: " + strings.Join(held, ", ")
 	}
+	text += suspended
 	if e.Decision.Stop != "" {
 		text += "; stopping: " + string(e.Decision.Stop)
 	}

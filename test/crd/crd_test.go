@@ -41,6 +41,11 @@ func TestSamples(t *testing.T) {
 		o.SetName("probe")
 		return c.Create(t.Context(), o, client.DryRunAll)
 	})
+	untilRefused(t, "the suspender policy", func() error {
+		o := documents(t, filepath.Join(rejected, "workflowexecution", "suspend-in-another-name.yaml"))[0]
+		o.SetName("probe")
+		return c.Create(t.Context(), o, client.DryRunAll)
+	})
 	untilRefused(t, "the ceiling policy", func() error {
 		return controller.Create(t.Context(), stepRole("probe", "", "secrets", "get"), client.DryRunAll)
 	})
@@ -66,6 +71,7 @@ func TestSamples(t *testing.T) {
 	}
 	documented(t, c)
 	ceiling(t, c, controller)
+	suspended(t, c, controller)
 	unknown(t, admin)
 	configured(t, admin, account)
 }

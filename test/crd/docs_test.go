@@ -38,6 +38,11 @@ func accept(t *testing.T, c client.Client, manifest string) {
 	if o.GetNamespace() == "" {
 		o.SetNamespace("default")
 	}
+	if by, ok, _ := unstructured.NestedString(o.Object, "spec", "suspendedBy"); ok && by != "" {
+		if err := unstructured.SetNestedField(o.Object, "admin", "spec", "suspendedBy"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if o.GetKind() == "Approval" { // we are nobody else, and the API server knows
 		if err := unstructured.SetNestedField(o.Object, "admin", "spec", "approver"); err != nil {
 			t.Fatal(err)

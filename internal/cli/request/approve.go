@@ -53,13 +53,13 @@ func (d *decision) run(ctx context.Context, e *env.Env, name string) error {
 	if err != nil {
 		return err
 	}
-	me := &authenticationv1.SelfSubjectReview{}
-	if err := c.Create(ctx, me); err != nil {
-		return fmt.Errorf("ask the cluster who you are: %w", err)
+	me, err := whoami(ctx, c)
+	if err != nil {
+		return err
 	}
 	a := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: name + "-"}, Spec: v1alpha1.ApprovalSpec{
 		Execution: v1alpha1.ExecutionReference{Name: name, UID: string(we.UID)}, ContentHash: hash, Decision: "Approve",
-		Approver: me.Status.UserInfo.Username, Until: metav1.NewTime(time.Now().Add(d.hold)), Comment: d.comment,
+		Approver: me, Until: metav1.NewTime(time.Now().Add(d.hold)), Comment: d.comment,
 	}}
 	if d.refuse {
 		a.Spec.Decision = "Refuse"
@@ -69,6 +69,15 @@ func (d *decision) run(ctx context.Context, e *env.Env, name string) error {
 	}
 	e.Say("✔ %s: %s of execution %s by %s until %s", a.Name, a.Spec.Decision, name, a.Spec.Approver, a.Spec.Until.Format(time.RFC3339))
 	return nil
+}
+
+// whoami is the name under which the API server knows the caller.
+func whoami(ctx context.Context, c client.Client) (string, error) {
+	me := &authenticationv1.SelfSubjectReview{}
+	if err := c.Create(ctx, me); err != nil {
+		return "", fmt.Errorf("ask the cluster who you are: %w", err)
+	}
+	return me.Status.UserInfo.Username, nil
 }
 
 // contentHash is the hash of the steps that the run would have now.

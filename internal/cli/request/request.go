@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/fluxcd/pkg/apis/meta"
@@ -112,37 +111,6 @@ func field(o client.Object, path ...string) any {
 		return nil
 	}
 	return value
-}
-
-// Suspend is the verb that stops new work on an object.
-func Suspend(e *env.Env) *cobra.Command {
-	return set(e, "suspend KIND NAME", "Stop new work on a catalog, execution or pull request", "suspended", map[string]any{"spec": map[string]any{"suspend": true}})
-}
-
-// Resume is the verb that takes work up again.
-func Resume(e *env.Env) *cobra.Command {
-	return set(e, "resume KIND NAME", "Take up work on a suspended object again", "resumed", map[string]any{"spec": map[string]any{"suspend": false}})
-}
-
-func set(e *env.Env, use, short, done string, change map[string]any) *cobra.Command {
-	return &cobra.Command{
-		Use: use, Short: short, Args: cobra.ExactArgs(2),
-		Example: "  kubernaut " + strings.Fields(use)[0] + " catalog shop",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			k, c, ns, err := find(e, args[0])
-			if err != nil {
-				return err
-			}
-			if k.Name != "Catalog" && k.Name != "WorkflowExecution" && k.Name != "PullRequest" {
-				return fmt.Errorf("a %s cannot be %s: catalogs, executions and pull requests can", k.Name, done)
-			}
-			if err := patch(cmd.Context(), c, k, client.ObjectKey{Namespace: ns, Name: args[1]}, change); err != nil {
-				return err
-			}
-			e.Say("✔ %s %s %s", k.Name, args[1], done)
-			return nil
-		},
-	}
 }
 
 // Cancel is the verb that ends a run.
