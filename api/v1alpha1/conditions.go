@@ -158,6 +158,14 @@ const (
 	ReasonForgeUnavailable = "ForgeUnavailable"
 )
 
+// Reasons of the events by which finished runs go.
+const (
+	// ReasonRunDeleted: the history of the namespace's policies keeps the finished run no longer. Nothing to do.
+	ReasonRunDeleted = "RunDeleted"
+	// ReasonStepsDeleted: the history keeps the ActionExecutions of the finished run no longer; its status tells what they did.
+	ReasonStepsDeleted = "StepsDeleted"
+)
+
 // Reasons of the events that the controller's settings get.
 const (
 	// ReasonSettingsApplied: the settings were taken and are in force. The message says what differs.

@@ -43,6 +43,40 @@ type ExecutionPolicySpec struct {
 	// +listType=set
 	// +optional
 	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
+	// History bounds what is kept of finished runs; without it everything is.
+	// Of what several policies say about it, the value that keeps more counts.
+	// +optional
+	History *History `json:"history,omitempty"`
+}
+
+// History is how much is kept of finished runs. A run that goes on is never
+// touched, and none is deleted whose pull request is open.
+type History struct {
+	// KeepCompleted is how many runs that completed are kept, the youngest;
+	// absent means all.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	// +optional
+	KeepCompleted *int32 `json:"keepCompleted,omitempty"`
+	// KeepFailed is how many runs that failed or were cancelled are kept, the
+	// youngest; absent means all.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	// +optional
+	KeepFailed *int32 `json:"keepFailed,omitempty"`
+	// TTL is how long after its end a run is kept, however many there are;
+	// absent means for ever.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:Type=string
+	// +optional
+	TTL *metav1.Duration `json:"ttl,omitempty"`
+	// StepsTTL is how long after the end of a run its ActionExecutions are kept,
+	// with their Jobs, pods and logs; absent means as long as the run. The run's
+	// status keeps what came of each step.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:Type=string
+	// +optional
+	StepsTTL *metav1.Duration `json:"stepsTTL,omitempty"`
 }
 
 // PermissionRule is a set of rights in the namespace.

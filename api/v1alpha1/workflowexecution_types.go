@@ -120,7 +120,7 @@ type StepStatus struct {
 	// CompletedAt is when the action ended.
 	// +optional
 	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
-	// Ref names the ActionExecution.
+	// Ref names the ActionExecution, which may be deleted some time after the run's end.
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	Ref string `json:"ref,omitempty"`

@@ -20,6 +20,7 @@ import (
 	"github.com/kubernaut/kubernaut/controllers/action"
 	"github.com/kubernaut/kubernaut/controllers/catalog"
 	"github.com/kubernaut/kubernaut/controllers/execution"
+	"github.com/kubernaut/kubernaut/controllers/history"
 	"github.com/kubernaut/kubernaut/controllers/pullrequest"
 	controllersettings "github.com/kubernaut/kubernaut/controllers/settings"
 	"github.com/kubernaut/kubernaut/controllers/step"
@@ -77,6 +78,9 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 			gate.Inputs{}, gate.Repositories{}, gate.Rights{},
 		},
 	}); err != nil {
+		return err
+	}
+	if err := history.Setup(mgr, history.Options{Now: time.Now}); err != nil {
 		return err
 	}
 	return pullrequest.Setup(mgr, pullrequest.Options{Forges: forges, Secrets: live, Now: time.Now, Jitter: spread})

@@ -255,6 +255,37 @@ func TestASuspendedRunSaysByWhomAndWhy(t *testing.T) {
 	}
 }
 
+func TestAFinishedRunOutlivesItsSteps(t *testing.T) {
+	for name, spoil := range map[string]func(*world){
+		"completed": func(*world) {},
+		"failed":    func(w *world) { w.outcome["b"] = "fail" },
+		"refused":   func(w *world) { w.outcome["b"] = `{"prNumber":"seven"}` },
+		"cancelled": func(w *world) {
+			w.hang("b")
+			w.change(func(e *v1alpha1.WorkflowExecution) { e.Spec.Cancel = true })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, twoSteps())
+			spoil(w)
+			w.settle()
+			before := w.run()
+			if before.Status.CompletedAt == nil {
+				t.Fatalf("the run goes on: %s", told(before))
+			}
+			if err := w.base.DeleteAllOf(context.Background(), &v1alpha1.ActionExecution{}, client.InNamespace("ops")); err != nil {
+				t.Fatal(err)
+			}
+			w.writes, w.now = nil, w.now.Add(24*time.Hour)
+			w.settle()
+			equal(t, "writes", w.writes, nil)
+			if diff := cmp.Diff(before.Status, w.run().Status); diff != "" {
+				t.Errorf("status (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
 func (w *world) hang(step string) {
 	w.t.Helper()
 	w.outcome[step] = "hang"
