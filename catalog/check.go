@@ -49,7 +49,7 @@ func graphOf(spec v1alpha1.WorkflowSpec, take func(v1alpha1.Edge) bool) []dag.St
 }
 
 // Check says everything that is wrong with a workflow by itself: its graph,
-// its parameters and the references in its inputs.
+// its parameters, its conditions and the references in its inputs.
 func Check(spec v1alpha1.WorkflowSpec) []Fault {
 	var faults []Fault
 	_, found := dag.Check(Graph(spec))
@@ -62,7 +62,8 @@ func Check(spec v1alpha1.WorkflowSpec) []Fault {
 		faults = append(faults, checkEdges(i, step)...)
 		faults = append(faults, checkReferences(spec, certain, i, step)...)
 	}
-	return faults
+	_, bad := Conditions(spec, nil)
+	return append(faults, bad...)
 }
 
 // checkEdges refuses a step that says twice what it comes after.

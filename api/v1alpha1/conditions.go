@@ -65,6 +65,8 @@ const (
 	ReasonInvalidParameters = "InvalidParameters"
 	// ReasonInvalidReference: an input refers to a name that does not exist. Mend the reference.
 	ReasonInvalidReference = "InvalidReference"
+	// ReasonInvalidCondition: a when or precondition cannot be asked. Mend it at the place that the message names.
+	ReasonInvalidCondition = "InvalidCondition"
 	// ReasonVersionConflict: the same name and version was published with other content. Raise the version.
 	ReasonVersionConflict = "VersionConflict"
 )
@@ -110,6 +112,10 @@ const (
 	ReasonDependencyFailed = "DependencyFailed"
 	// ReasonDependencySkipped: the step was skipped because one before it was, and it follows no such end.
 	ReasonDependencySkipped = "DependencySkipped"
+	// ReasonWhenFalse: the step's when did not hold. Nothing to do.
+	ReasonWhenFalse = "WhenFalse"
+	// ReasonConditionFailed: when or a precondition could not be evaluated. Mend it, or what it names.
+	ReasonConditionFailed = "ConditionFailed"
 	// ReasonEdgeNotTaken: the step follows an end of another step that did not come. Nothing to do.
 	ReasonEdgeNotTaken = "EdgeNotTaken"
 	// ReasonFailFast: the step was not started because another one failed. Look at that one.
@@ -136,7 +142,7 @@ const (
 
 // Reasons that an action gives for its own end, in the outputs of its step.
 const (
-	// ReasonPreconditionFailed: the world is not as the action needs it and nothing was changed. Mend what the message names.
+	// ReasonPreconditionFailed: the world is not as the action, or a precondition of its step, needs it, and nothing was changed. Mend what the message names.
 	ReasonPreconditionFailed = "PreconditionFailed"
 	// ReasonManagedElsewhere: the object is kept by a GitOps tool, which would undo the change. Change it in Git.
 	ReasonManagedElsewhere = "ManagedElsewhere"

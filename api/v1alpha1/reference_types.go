@@ -145,6 +145,17 @@ type WorkflowStep struct {
 	// +listMapKey=step
 	// +optional
 	After []Edge `json:"after,omitempty"`
+	// When is a condition in CEL; if it is false the step is skipped. It may name
+	// params, execution, and of the steps that come before: outputs, phase, reason.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	When string `json:"when,omitempty"`
+	// Preconditions must all hold when the step is about to start, or it fails.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=atomic
+	// +optional
+	Preconditions []Precondition `json:"preconditions,omitempty"`
 	// OnFailure says whether the run fails when this step does; default Fail.
 	// +kubebuilder:validation:Enum=Fail;Continue
 	// +optional
@@ -165,6 +176,19 @@ type WorkflowStep struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+}
+
+// Precondition must hold when a step is about to start.
+type Precondition struct {
+	// Condition in CEL, as in when.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +required
+	Condition string `json:"condition"`
+	// Message for the person who reads why the step failed.
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	Message string `json:"message,omitempty"`
 }
 
 // Edge lets a step start by how another one ended.

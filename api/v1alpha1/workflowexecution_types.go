@@ -162,6 +162,14 @@ type RunSnapshot struct {
 	// FailFast of the workflow; absent means true.
 	// +optional
 	FailFast *bool `json:"failFast,omitempty"`
+	// ParameterTypes holds the types of the parameters that conditions name.
+	// +kubebuilder:validation:MaxProperties=64
+	// +optional
+	ParameterTypes map[string]string `json:"parameterTypes,omitempty"`
+	// OutputTypes holds the types of the outputs that conditions name, by step.
+	// +kubebuilder:validation:MaxProperties=64
+	// +optional
+	OutputTypes map[string]map[string]string `json:"outputTypes,omitempty"`
 	// Parameters with defaults filled in.
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:pruning:PreserveUnknownFields

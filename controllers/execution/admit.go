@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/catalog"
 	"github.com/kubernaut/kubernaut/internal/gate"
@@ -42,11 +43,11 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) error {
 	}
 	snapshot.Parameters = jsonOf(values)
 	p.sensitive = catalog.Sensitive(schema)
-	return r.walk(ctx, p, snapshot)
+	return r.walk(ctx, p, snapshot, schema)
 }
 
 // walk asks the gate and keeps what passed.
-func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot) error {
+func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot, schema []v1alpha1.Parameter) error {
 	var approvals v1alpha1.ApprovalList
 	if err := r.client.List(ctx, &approvals, client.InNamespace(p.obj.Namespace)); err != nil {
 		return fmt.Errorf("list approvals: %w", err)
@@ -67,6 +68,9 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot)
 	if err := p.judge(r.options.Gate.Walk(ctx, c)); err != nil {
 		return err
 	}
+	if err := conditioned(s, schema, c.Contracts); err != nil {
+		return err
+	}
 	signers := make([]string, 0, len(c.Results))
 	for i := range s.Steps {
 		s.Steps[i].Image, s.Steps[i].ActionType = c.Run.Steps[i].Image, c.Run.Steps[i].ActionType
@@ -79,6 +83,18 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot)
 	verified := report.Verified(metav1.ConditionTrue, v1alpha1.ReasonVerified, "every image is signed as the policies demand: "+strings.Join(signers, ", "))
 	p.conditions(append(report.Progressing(v1alpha1.ReasonProgressing, "admitted; the first steps start"), verified))
 	return r.keep(ctx, p)
+}
+
+// conditioned checks the conditions of a run once more, now that the contracts
+// of all its images are known, and keeps the types of what they name.
+func conditioned(s *v1alpha1.RunSnapshot, schema []v1alpha1.Parameter, contracts []contract.Contract) error {
+	outputs := map[string]map[string]string{}
+	for i, step := range s.Steps {
+		outputs[step.Name] = catalog.OutputTypes(contracts[i])
+	}
+	types, faults := catalog.Conditions(v1alpha1.WorkflowSpec{Parameters: schema, Steps: s.Steps}, outputs)
+	s.ParameterTypes, s.OutputTypes = types.Parameters, types.Outputs
+	return refuse(faults)
 }
 
 // judge turns a verdict into the pass's end, and says what the signature gate

@@ -38,7 +38,7 @@ func (p *pass) remember(s v1alpha1.StepStatus) {
 	case state == run.Running:
 		p.seen.Steps[s.Name] = run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: s.Ref, Finished: p.now, Started: timeOf(s.StartedAt),
 			Message: "it was deleted before its result was read: look at what the action changed, then create another run"}
-	case state.Ended():
+	case state.Ended() || state == run.Skipped:
 		p.seen.Steps[s.Name] = run.Seen{State: state, Reason: run.Reason(s.Reason), Message: s.Message, Ref: s.Ref,
 			Started: timeOf(s.StartedAt), Finished: timeOf(s.CompletedAt), Outputs: outputsOf(s.Outputs)}
 	}
@@ -74,7 +74,7 @@ func (r *Reconciler) report(_ context.Context, p *pass) error {
 		Old: p.obj.Status, Generation: p.obj.Generation, Run: p.run, Seen: p.seen, Decision: p.decision, Now: p.now,
 	}.Status()
 	if !p.decision.WakeAt.IsZero() {
-		p.result.RequeueAfter = p.decision.WakeAt.Sub(p.now)
+		p.result.RequeueAfter = max(p.decision.WakeAt.Sub(p.now), time.Millisecond)
 	}
 	if p.decision.Outcome != nil {
 		p.result.RequeueAfter = releaseDelay

@@ -74,7 +74,11 @@ func bound(kind, text string) any {
 
 // sound checks an inline run's steps, which no workflow controller has seen.
 func sound(spec v1alpha1.WorkflowSpec) error {
-	faults := catalog.Check(spec)
+	return refuse(catalog.Check(spec))
+}
+
+// refuse makes one refusal of all faults; none are none.
+func refuse(faults []catalog.Fault) error {
 	if len(faults) == 0 {
 		return nil
 	}

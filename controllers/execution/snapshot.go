@@ -24,10 +24,20 @@ func (p *pass) restore() {
 	p.run.Deadline = s.Deadline.Time
 	p.run.Steps = stepsOf(s.Steps)
 	p.run.Facts = p.facts(s)
+	p.run.Values = p.values(s)
 	p.run.GoOn = s.FailFast != nil && !*s.FailFast
 	if s.Workspace != nil {
 		p.run.Workspace = &run.Workspace{Size: s.Workspace.Size, StorageClass: s.Workspace.StorageClassName}
 	}
+}
+
+// values are what the conditions of the run may name. What is no object was
+// refused when the run was admitted.
+func (p *pass) values(s *v1alpha1.RunSnapshot) run.Values {
+	v := run.Values{ParameterTypes: s.ParameterTypes, OutputTypes: s.OutputTypes,
+		Execution: map[string]string{"name": p.obj.Name, "namespace": p.obj.Namespace, "uid": string(p.obj.UID)}}
+	_ = json.Unmarshal(raw(s.Parameters), &v.Parameters)
+	return v
 }
 
 // facts are what an action may tell the reviewer of its work.
@@ -65,6 +75,10 @@ func stepsOf(in []v1alpha1.WorkflowStep) []run.Step {
 		step := run.Step{
 			Name: s.Name, ActionType: s.ActionType, Image: s.Image, Inputs: raw(s.Inputs),
 			RunAfter: s.RunAfter, UsesWorkspace: s.UsesWorkspace, ServiceAccount: s.ServiceAccountName,
+		}
+		step.When = s.When
+		for _, c := range s.Preconditions {
+			step.Preconditions = append(step.Preconditions, run.Precondition(c))
 		}
 		step.Continue = s.OnFailure == v1alpha1.FailureContinues
 		for _, edge := range s.After {

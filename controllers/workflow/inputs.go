@@ -32,7 +32,19 @@ func (r *Reconciler) inputs(_ context.Context, p *pass) error {
 		}
 		faults = append(faults, p.checkOutputs(i, refs)...)
 	}
-	return refuse(faults)
+	return refuse(append(faults, p.checkConditions()...))
+}
+
+// checkConditions holds every condition against the types of the outputs that it names.
+func (p *pass) checkConditions() []manifests.Fault {
+	outputs := map[string]map[string]string{}
+	for _, step := range p.obj.Spec.Steps {
+		if c, known := p.contracts[step.Action]; known {
+			outputs[step.Name] = manifests.OutputTypes(c)
+		}
+	}
+	_, faults := manifests.Conditions(p.obj.Spec, outputs)
+	return faults
 }
 
 func fault(step int, field, reason, message string) manifests.Fault {

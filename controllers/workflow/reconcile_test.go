@@ -204,6 +204,13 @@ func TestRefused(t *testing.T) {
 		{"literal of the wrong type", "InvalidParameters", "spec.steps[1].inputs.depth", func(s *v1alpha1.WorkflowSpec) { s.Steps[1].Inputs = inputs(`{"url":"$(params.url)","depth":"x"}`) }},
 		{"literal that breaks a pattern", "InvalidParameters", "spec.steps[1].inputs.url", func(s *v1alpha1.WorkflowSpec) { s.Steps[1].Inputs = inputs(`{"url":"http://x"}`) }},
 		{"sensitive parameter in the open", "InvalidReference", "spec.steps[1].inputs.url: parameter url is sensitive", func(s *v1alpha1.WorkflowSpec) { s.Parameters[0].Sensitive = true }},
+		{"when that is no condition", "InvalidCondition", "spec.steps[0].when", func(s *v1alpha1.WorkflowSpec) { s.Steps[0].When = "params.url ==" }},
+		{"when of an output that is not declared", "InvalidCondition", "steps.clone.outputs.commit", func(s *v1alpha1.WorkflowSpec) { s.Steps[0].When = "steps.clone.outputs.ghost == 'x'" }},
+		{"when of an output of another type", "InvalidCondition", "spec.steps[0].when", func(s *v1alpha1.WorkflowSpec) { s.Steps[0].When = "steps.clone.outputs.commit > 3" }},
+		{"precondition about a sensitive parameter", "InvalidCondition", "spec.steps[1].preconditions[0].condition: parameter key is sensitive", func(s *v1alpha1.WorkflowSpec) {
+			s.Parameters = append(s.Parameters, v1alpha1.Parameter{Name: "key", Sensitive: true})
+			s.Steps[1].Preconditions = []v1alpha1.Precondition{{Condition: "params.key != ''"}}
+		}},
 		{"credential missing", "InvalidParameters", `credential "git"`, func(s *v1alpha1.WorkflowSpec) { s.Steps[1].Credentials = nil }},
 		{"credential that nobody reads", "InvalidParameters", `credential "x"`, func(s *v1alpha1.WorkflowSpec) { s.Steps[0].Credentials = []v1alpha1.Credential{{Name: "x"}} }},
 	} {

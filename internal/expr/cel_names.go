@@ -173,7 +173,7 @@ func (n *naming) find(words []string) (ref Ref, used int, message string) {
 func (n *naming) step(words []string) (ref Ref, used int, message string) {
 	outputs, known := n.shape.Outputs[words[1]]
 	if !known {
-		return ref, 0, unknown(false, "step", Ref{Kind: Output, Name: words[1]}, n.knownSteps())
+		return ref, 0, unknown(false, "earlier step", Ref{Kind: Output, Name: words[1]}, n.knownSteps())
 	}
 	if len(words) > 2 && (words[2] == "phase" || words[2] == "reason") {
 		return Ref{Kind: StepRef, Step: words[1], Name: words[2]}, 2, ""

@@ -160,7 +160,7 @@ func TestCompileRefuses(t *testing.T) {
 		`params == {}`:                         `column 1: params is no value by itself: want params.NAME or params["NAME"]`,
 		`params[params.name]`:                  `column 1: params is no value by itself: want params.NAME or params["NAME"]`,
 		`steps.all(s, true)`:                   `column 1: steps is no value by itself: want steps.STEP.outputs.NAME, steps.STEP.phase or steps.STEP.reason`,
-		`steps.clone.outputs.x`:                `column 1: unknown step "clone": want one of steps.free, steps["git-clone"], steps.quiet, steps.scan`,
+		`steps.clone.outputs.x`:                `column 1: unknown earlier step "clone": want one of steps.free, steps["git-clone"], steps.quiet, steps.scan`,
 		`steps["git-clone"].outputs.x`:         `column 1: unknown output "x" of step "git-clone": want one of steps["git-clone"].outputs.changed, steps["git-clone"].outputs.commit`,
 		`steps.quiet.outputs.x`:                `column 1: unknown output "x" of step "quiet": there is none`,
 		`steps.scan`:                           `column 1: found steps.scan: want steps.scan.outputs.NAME, steps.scan.phase or steps.scan.reason`,
@@ -192,7 +192,7 @@ func TestCompileRefuses(t *testing.T) {
 		`timestamp("2020-01-01T00:00:00Z").getHours("Asia/Tokyo") == 9`: `column 43: getHours takes no time zone here: times are in UTC`,
 		`google.protobuf.Int32Value{value: 1} == 1`:                     `column 27: messages are not taken: want values, lists and maps`,
 		strings.Repeat("(", 300) + "true" + strings.Repeat(")", 300):    `the condition is nested too deeply`,
-		`params.a == 1 || steps.b.phase == ""`:                          `column 1: unknown parameter "a": want one of ` + params + "\n" + `column 18: unknown step "b": want one of steps.free, steps["git-clone"], steps.quiet, steps.scan`,
+		`params.a == 1 || steps.b.phase == ""`:                          `column 1: unknown parameter "a": want one of ` + params + "\n" + `column 18: unknown earlier step "b": want one of steps.free, steps["git-clone"], steps.quiet, steps.scan`,
 	} {
 		c, err := Compile(source, shape())
 		var bad *Invalid
@@ -211,7 +211,7 @@ func TestCompileHoldsAgainstTheShape(t *testing.T) {
 		{`target.kind == "Pod"`, Shape{}, `column 1: found target.kind: the workflow declares no target`},
 		{`has(target.kind)`, Shape{}, `column 5: found target.kind: the workflow declares no target`},
 		{`params.a == 1`, Shape{}, `column 1: unknown parameter "a": there is none`},
-		{`steps.a.phase == ""`, Shape{}, `column 1: unknown step "a": there is none`},
+		{`steps.a.phase == ""`, Shape{}, `column 1: unknown earlier step "a": there is none`},
 		{`params.z`, Shape{Params: many(14)}, `column 1: unknown parameter "z": want one of params.p00, params.p01, params.p02, params.p03, params.p04, params.p05, params.p06, params.p07, params.p08, params.p09, params.p10, params.p11 or 2 more`},
 	} {
 		if _, err := Compile(c.source, c.shape); err == nil || err.Error() != c.want {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/dag"
+	"github.com/kubernaut/kubernaut/internal/expr"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -31,7 +32,8 @@ type State struct {
 //
 // The rules: a step starts when every edge it has is taken, as Ask says, the
 // run is neither suspended nor ending, and a place is free; it is skipped as
-// soon as one edge will not be taken. Once a step failed whose failure matters,
+// soon as one edge will not be taken, or its when is false then; it fails if one
+// of its preconditions is false when it is about to start. Once a step failed whose failure matters,
 // or was cancelled, only steps that come after it start, unless the run goes
 // on; steps that run already end by themselves. A cancelled run and one past
 // its deadline stop what runs.
@@ -42,7 +44,11 @@ func Next(s State) run.Decision {
 	for _, i := range order(s.Run.Steps) {
 		p.decide(s.Run.Steps[i], &d)
 	}
-	if p.running == 0 && len(d.Start) == 0 && len(d.Hold) == 0 {
+	switch {
+	case len(d.Fail) > 0: // what that means is decided once it is written down
+		d.WakeAt = s.Now
+		return d
+	case p.running == 0 && len(d.Start) == 0 && len(d.Hold) == 0:
 		d.Outcome = p.outcome(d.Stop)
 		return d
 	}
@@ -80,22 +86,34 @@ type pass struct {
 	stands  map[string]run.State // what was seen, and what was decided to be skipped
 	behind  map[string]bool      // steps that come after one that failed
 	cut     bool                 // a step was kept from its work by the end of the run
+
+	ends   map[string]expr.Outcome // how steps ended, for conditions
+	values *expr.Scope             // what conditions name; nil until one asks
 }
 
 func newPass(s State) *pass {
-	p := &pass{State: s, stands: make(map[string]run.State, len(s.Run.Steps)), behind: map[string]bool{}}
+	p := &pass{State: s, stands: make(map[string]run.State, len(s.Run.Steps)), behind: map[string]bool{}, ends: map[string]expr.Outcome{}}
 	for _, step := range s.Run.Steps {
-		state := s.Seen.Steps[step.Name].State
+		seen := s.Seen.Steps[step.Name]
+		state := seen.State
 		p.stands[step.Name] = state
+		if state.Ended() || state == run.Skipped {
+			p.ends[step.Name] = expr.Outcome{Phase: string(state), Reason: string(seen.Reason)}
+		}
 		switch {
 		case state == run.Running || state == run.Pending:
 			p.running++
 		case p.failed == "" && matters(step, state):
 			p.failed = step.Name
 		}
-		p.cut = p.cut || state == run.Cancelled
+		p.cut = p.cut || state == run.Cancelled || state == run.Skipped && cutShort(seen.Reason)
 	}
 	return p
+}
+
+// cutShort says whether a step was skipped because its run ended.
+func cutShort(reason run.Reason) bool {
+	return reason == v1alpha1.ReasonCancelled || reason == v1alpha1.ReasonTimeout
 }
 
 // matters says whether a state of a step makes its run fail.
@@ -123,17 +141,46 @@ func (p *pass) decide(step run.Step, d *run.Decision) {
 		return
 	}
 	if n := p.skip(step, d.Stop); n != nil {
-		p.stands[step.Name] = run.Skipped
-		d.Skip = append(d.Skip, *n)
+		p.skipped(*n, d)
 		return
 	}
-	if n := p.hold(step); n != nil {
+	missing := p.missing(step)
+	if len(missing) == 0 {
+		skip, fail := p.when(step)
+		if skip != nil {
+			p.skipped(*skip, d)
+			return
+		}
+		if fail != nil {
+			p.fails(step, *fail, d)
+			return
+		}
+	}
+	if n := p.hold(step, missing); n != nil {
 		d.Hold = append(d.Hold, *n)
+		return
+	}
+	if n := p.unmet(step); n != nil {
+		p.fails(step, *n, d)
 		return
 	}
 	p.running++
 	p.stands[step.Name] = run.Pending
 	d.Start = append(d.Start, step.Name)
+}
+
+func (p *pass) skipped(n run.Note, d *run.Decision) {
+	p.stands[n.Step] = run.Skipped
+	p.ends[n.Step] = expr.Outcome{Phase: string(run.Skipped), Reason: string(n.Reason)}
+	d.Skip = append(d.Skip, n)
+}
+
+// fails notes a step that failed before it could start.
+func (p *pass) fails(step run.Step, n run.Note, d *run.Decision) {
+	p.stands[n.Step] = run.Failed
+	p.ends[n.Step] = expr.Outcome{Phase: string(run.Failed), Reason: string(n.Reason)}
+	p.behind[n.Step] = p.behind[n.Step] || matters(step, run.Failed)
+	d.Fail = append(d.Fail, n)
 }
 
 // skip says why a step that was not started never will be.
@@ -162,14 +209,19 @@ func (p *pass) skip(step run.Step, stop run.Reason) *run.Note {
 	return nil
 }
 
-// hold says why a step cannot start yet.
-func (p *pass) hold(step run.Step) *run.Note {
-	var missing []string
+// missing names the steps that one still waits for.
+func (p *pass) missing(step run.Step) []string {
+	var out []string
 	for _, edge := range step.Needs() {
 		if Ask(edge.On, p.stands[edge.Step]) == Hold {
-			missing = append(missing, edge.Step)
+			out = append(out, edge.Step)
 		}
 	}
+	return out
+}
+
+// hold says why a step cannot start yet.
+func (p *pass) hold(step run.Step, missing []string) *run.Note {
 	switch {
 	case p.Suspended:
 		return &run.Note{Step: step.Name, Reason: v1alpha1.ReasonSuspended, Message: Suspended(p.SuspendedBy, p.SuspendReason)}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -14,13 +15,21 @@ import (
 
 func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
 
-// graph reads "a b<a c<a:Failed,b:Skipped+Failed d?": each word is a step with
-// what it runs after; "?" lets the run go on when it fails.
+// graph reads "a!false b<a c<a:Failed,b:Skipped+Failed d?": each word is a step with
+// what it runs after; "?" lets the run go on when it fails, and what is behind
+// "!" is its when, behind "&" its precondition.
 func graph(text string) run.Run {
-	r := run.Run{Namespace: "ops", Name: "run", UID: "u", Deadline: noon().Add(time.Hour)}
+	r := run.Run{Namespace: "ops", Name: "run", UID: "u", Deadline: noon().Add(time.Hour), Values: run.Values{
+		Parameters: map[string]json.RawMessage{"n": json.RawMessage("3")}, ParameterTypes: map[string]string{"n": "integer"},
+		OutputTypes: map[string]map[string]string{"a": {"size": "integer"}}}}
 	for _, word := range strings.Fields(text) {
+		word, must, _ := strings.Cut(word, "&")
+		word, when, _ := strings.Cut(word, "!")
 		name, needs, _ := strings.Cut(word, "<")
-		step := run.Step{Name: strings.TrimSuffix(name, "?"), Continue: strings.HasSuffix(name, "?")}
+		step := run.Step{Name: strings.TrimSuffix(name, "?"), Continue: strings.HasSuffix(name, "?"), When: when}
+		if must != "" {
+			step.Preconditions = []run.Precondition{{Condition: must, Message: "the world is wrong"}}
+		}
 		for _, need := range strings.FieldsFunc(needs, func(r rune) bool { return r == ',' }) {
 			other, ends, special := strings.Cut(need, ":")
 			if !special {
@@ -47,6 +56,9 @@ func seen(text string) run.Observation {
 		if s.State == run.Failed {
 			s.Reason, s.Message = v1alpha1.ReasonOutOfMemory, "killed"
 		}
+		if s.State == run.Succeeded {
+			s.Outputs = json.RawMessage(`{"size":7}`)
+		}
 		o.Steps[name] = s
 	}
 	return o
@@ -68,6 +80,7 @@ func told(d run.Decision) string {
 	}
 	notes("hold", d.Hold)
 	notes("skip", d.Skip)
+	notes("fail", d.Fail)
 	if d.Outcome != nil {
 		out = append(out, fmt.Sprintf("end %s(%s)", d.Outcome.State, d.Outcome.Reason))
 	}
@@ -78,9 +91,7 @@ func told(d run.Decision) string {
 }
 
 func TestNext(t *testing.T) {
-	for _, c := range []struct {
-		name, graph, seen, set, want string
-	}{
+	decides(t, []situation{
 		{"first steps", "a b<a c", "", "", "start a; start c; hold b(Waiting); wake 1h0m0s"},
 		{"declared before what it needs", "b<a a", "", "", "start a; hold b(Waiting); wake 1h0m0s"},
 		{"next step", "a b<a", "a=Succeeded", "", "start b; wake 1h0m0s"},
@@ -123,7 +134,15 @@ func TestNext(t *testing.T) {
 		{"did not come behind a failure", "a c d<c:Failed e<c", "a=Failed c=Succeeded", "", "skip d(EdgeNotTaken); skip e(FailFast); end Failed(OutOfMemory)"},
 		{"cancelled with nothing left to do", "a u<a:Failed", "a=Succeeded", "cancel", "stop(Cancelled); skip u(Cancelled); end Cancelled(Cancelled)"},
 		{"a step that is not ours", "a", "a=Succeeded z=Running", "", "end Succeeded(Succeeded)"},
-	} {
+	})
+}
+
+// situation is what is known, and what shall be decided.
+type situation struct{ name, graph, seen, set, want string }
+
+func decides(t *testing.T, cases []situation) {
+	t.Helper()
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s := stateOf(c.graph, c.seen, c.set)
 			got := Next(s)
@@ -165,7 +184,7 @@ func stateOf(steps, observed, set string) State {
 // messages holds that everything told has a reason and a text.
 func messages(t *testing.T, d run.Decision) {
 	t.Helper()
-	for _, n := range append(append([]run.Note{}, d.Hold...), d.Skip...) {
+	for _, n := range append(append([]run.Note{}, d.Hold...), append(d.Skip, d.Fail...)...) {
 		if n.Reason == "" || n.Message == "" {
 			t.Errorf("%+v lacks reason or message", n)
 		}

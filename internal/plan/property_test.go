@@ -22,7 +22,7 @@ type sim struct {
 	state   State
 	truth   map[string]run.State
 	started map[string]int
-	skipped map[string]bool
+	skipped map[string]run.Reason
 
 	stopping bool
 	// told is what the planner was told last.
@@ -48,7 +48,7 @@ func TestAnyGraphInAnyOrder(t *testing.T) {
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
-	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 1)), truth: map[string]run.State{}, started: map[string]int{}, skipped: map[string]bool{}, told: map[string]run.State{}}
+	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 1)), truth: map[string]run.State{}, started: map[string]int{}, skipped: map[string]run.Reason{}, told: map[string]run.State{}}
 	n := 1 + s.rand.IntN(12)
 	r := run.Run{Deadline: noon().Add(time.Hour)}
 	for i := range n {
@@ -62,12 +62,28 @@ func newSim(t *testing.T, seed uint64) *sim {
 			}
 		}
 		step.Continue = s.rand.IntN(6) == 0
+		s.condition(&step)
 		r.Steps = append(r.Steps, step)
+	}
+	r.Values.OutputTypes = map[string]map[string]string{}
+	for _, step := range r.Steps {
+		r.Values.OutputTypes[step.Name] = map[string]string{}
 	}
 	s.rand.Shuffle(n, func(i, j int) { r.Steps[i], r.Steps[j] = r.Steps[j], r.Steps[i] })
 	r.GoOn = s.rand.IntN(4) == 0
 	s.state = State{Run: r, Now: noon(), MaxParallel: 1 + s.rand.IntN(4)}
 	return s
+}
+
+// condition gives some steps a when about one of those they come after, and
+// some a precondition that does not hold.
+func (s *sim) condition(step *run.Step) {
+	if needs := step.Needs(); len(needs) > 0 && s.rand.IntN(4) == 0 {
+		step.When = fmt.Sprintf("steps.%s.phase == 'Succeeded'", needs[0].Step)
+	}
+	if s.rand.IntN(12) == 0 {
+		step.Preconditions = []run.Precondition{{Condition: "true"}, {Condition: "execution.name == 'other'"}}
+	}
 }
 
 // ends are one or two ends of a step.
@@ -85,7 +101,7 @@ func (s *sim) step(name string) run.Step {
 
 // stand is where a step truly stands, skipped ones included.
 func (s *sim) stand(name string) run.State {
-	if s.skipped[name] {
+	if s.skipped[name] != "" {
 		return run.Skipped
 	}
 	return s.truth[name]
@@ -127,7 +143,13 @@ func (s *sim) round() bool {
 	}
 	s.hold(d)
 	for _, n := range d.Skip {
-		s.skipped[n.Step] = true
+		s.skipped[n.Step] = n.Reason
+	}
+	for _, n := range d.Fail {
+		if len(s.step(n.Step).Preconditions) == 0 {
+			s.t.Fatalf("%s fails without a reason: %+v", n.Step, n)
+		}
+		s.truth[n.Step] = run.Failed
 	}
 	for _, name := range d.Start {
 		s.start(name)
@@ -186,6 +208,12 @@ func (s *sim) observe() {
 		s.told[name] = state
 		seen.Steps[name] = run.Seen{State: state}
 	}
+	for name, reason := range s.skipped {
+		delete(s.told, name)
+		if s.rand.IntN(3) > 0 { // else what was written down is not read yet
+			s.told[name], seen.Steps[name] = run.Skipped, run.Seen{State: run.Skipped, Reason: reason}
+		}
+	}
 	s.state.Seen = seen
 }
 
@@ -201,13 +229,16 @@ func (s *sim) in(states ...run.State) []string {
 
 func (s *sim) start(name string) {
 	s.started[name]++
-	if s.started[name] > 1 || s.skipped[name] {
+	if s.started[name] > 1 || s.skipped[name] != "" || len(s.step(name).Preconditions) > 0 {
 		s.t.Fatalf("%s is started %d times, skipped %v", name, s.started[name], s.skipped[name])
 	}
 	for _, edge := range s.step(name).Needs() {
 		if Ask(edge.On, s.stand(edge.Step)) != Go {
 			s.t.Fatalf("%s is started and %s, after whose %v it runs, is %q", name, edge.Step, edge.On, s.stand(edge.Step))
 		}
+	}
+	if needs := s.step(name).Needs(); s.step(name).When != "" && s.stand(needs[0].Step) != run.Succeeded {
+		s.t.Fatalf("%s is started although its when is false", name)
 	}
 	s.truth[name] = run.Pending
 	if n := len(s.in(run.Running, run.Pending)); n > s.state.MaxParallel {
@@ -235,7 +266,11 @@ func (s *sim) wakes(d run.Decision, late bool) {
 	if (d.Stop != "") != (late || s.state.Cancelled) {
 		s.t.Fatalf("stop is %q: late %v, cancelled %v", d.Stop, late, s.state.Cancelled)
 	}
-	if d.Outcome == nil && !late && !d.WakeAt.Equal(s.state.Run.Deadline) {
+	wake := s.state.Run.Deadline
+	if len(d.Fail) > 0 {
+		wake = s.state.Now
+	}
+	if d.Outcome == nil && !late && !d.WakeAt.Equal(wake) {
 		s.t.Fatalf("nobody wakes up at the deadline: %s", told(d))
 	}
 }
@@ -243,7 +278,7 @@ func (s *sim) wakes(d run.Decision, late bool) {
 // account holds that each step is started, skipped, held or known.
 func (s *sim) account(d run.Decision) {
 	s.t.Helper()
-	mentioned := len(d.Start) + len(d.Skip) + len(d.Hold) + len(s.told)
+	mentioned := len(d.Start) + len(d.Skip) + len(d.Fail) + len(d.Hold) + len(s.told)
 	if mentioned != len(s.state.Run.Steps) {
 		s.t.Fatalf("%d of %d steps are accounted for: %s", mentioned, len(s.state.Run.Steps), told(d))
 	}

@@ -103,20 +103,23 @@ func (e Execution) progress(steps []v1alpha1.StepStatus) string {
 
 func (e Execution) steps() []v1alpha1.StepStatus {
 	notes := map[string]run.Note{}
-	skipped := map[string]bool{}
+	ended := map[string]v1alpha1.StepPhase{} // without having been started
 	for _, n := range e.Decision.Hold {
 		notes[n.Step] = n
 	}
 	for _, n := range e.Decision.Skip {
-		notes[n.Step], skipped[n.Step] = n, true
+		notes[n.Step], ended[n.Step] = n, v1alpha1.StepSkipped
+	}
+	for _, n := range e.Decision.Fail {
+		notes[n.Step], ended[n.Step] = n, v1alpha1.StepFailed
 	}
 	out := make([]v1alpha1.StepStatus, 0, len(e.Run.Steps))
 	for _, step := range e.Run.Steps {
 		seen := e.Seen.Steps[step.Name]
 		s := v1alpha1.StepStatus{Name: step.Name, Phase: v1alpha1.StepPending}
 		switch {
-		case skipped[step.Name]:
-			s.Phase, s.Reason, s.Message = v1alpha1.StepSkipped, string(notes[step.Name].Reason), notes[step.Name].Message
+		case ended[step.Name] != "":
+			s.Phase, s.Reason, s.Message = ended[step.Name], string(notes[step.Name].Reason), notes[step.Name].Message
 		case seen.State == run.Absent:
 			s.Reason, s.Message = string(notes[step.Name].Reason), notes[step.Name].Message
 		default:

@@ -48,6 +48,8 @@ func TestStatus(t *testing.T) {
 		"failed": {[]run.Seen{done, failed}, run.Decision{Skip: []run.Note{{Step: "s2", Reason: v1alpha1.ReasonDependencyFailed, Message: "m"}},
 			Outcome: &run.Outcome{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Message: "step s1 failed"}},
 			v1alpha1.ExecutionFailed, v1alpha1.ReasonStepFailed, "step s1 failed", "s0:Succeeded s1:Failed s2:Skipped/DependencyFailed"},
+		"failed before it started": {[]run.Seen{done, done}, run.Decision{Fail: []run.Note{{Step: "s2", Reason: v1alpha1.ReasonPreconditionFailed, Message: "m"}}},
+			v1alpha1.ExecutionExecuting, v1alpha1.ReasonProgressing, "2 of 3", "s0:Succeeded s1:Succeeded s2:Failed"},
 		"cancelled": {nil, run.Decision{Outcome: &run.Outcome{State: run.Cancelled, Reason: v1alpha1.ReasonCancelled, Message: "cancelled"}},
 			v1alpha1.ExecutionCancelled, v1alpha1.ReasonCancelled, "cancelled", "s0:Pending s1:Pending s2:Pending"},
 	} {

@@ -19,6 +19,18 @@ type Run struct {
 	GoOn bool
 	// Facts that actions may tell reviewers, by variable name.
 	Facts map[string]string
+	// Values that conditions name.
+	Values Values
+}
+
+// Values are what conditions of a run may name, beside what its steps came to.
+type Values struct {
+	// Parameters and facts of the execution, by name; parameters are JSON.
+	Parameters map[string]json.RawMessage
+	Execution  map[string]string
+	// ParameterTypes and, by step, OutputTypes of all that conditions name.
+	ParameterTypes map[string]string
+	OutputTypes    map[string]map[string]string
 }
 
 // Step is one action of a run.
@@ -34,6 +46,10 @@ type Step struct {
 	RunAfter []string
 	// After lists further steps and the ends of theirs that this one starts after.
 	After []Edge
+	// When is a condition; the step is skipped if it is false. Empty is true.
+	When string
+	// Preconditions fail the step that is about to start while one is false.
+	Preconditions []Precondition
 	// Continue lets the run go on, and succeed, when this step fails.
 	Continue bool
 	// UsesWorkspace mounts the shared volume.
@@ -45,6 +61,9 @@ type Step struct {
 	// ServiceAccount to run as; empty means one made from the contract's rights.
 	ServiceAccount string
 }
+
+// Precondition is a condition and what to tell where it does not hold.
+type Precondition struct{ Condition, Message string }
 
 // Edge is an end of another step that a step starts after.
 type Edge struct {
@@ -123,6 +142,8 @@ type Decision struct {
 	Start []string
 	// Skip lists steps that will never start, each with its reason.
 	Skip []Note
+	// Fail lists steps that fail without having been started, each with its reason.
+	Fail []Note
 	// Hold lists steps that cannot start yet, each with its reason.
 	Hold []Note
 	// Stop asks the engine to stop what runs; empty means no.

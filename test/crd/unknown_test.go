@@ -28,16 +28,16 @@ func unknown(t *testing.T, admin *rest.Config) {
 	manifest := func() *unstructured.Unstructured {
 		return &unstructured.Unstructured{Object: map[string]any{
 			"apiVersion": "kubernaut.ai/v1alpha1", "kind": "Workflow", "metadata": map[string]any{"namespace": "default", "name": "unknown"},
-			"spec": map[string]any{"version": "v1.0.0", "steps": []any{map[string]any{"name": "one", "action": "git-clone", "when": "false"}}},
+			"spec": map[string]any{"version": "v1.0.0", "steps": []any{map[string]any{"name": "one", "action": "git-clone", "whenever": "false"}}},
 		}}
 	}
-	const field = "spec.steps[0].when"
+	const field = "spec.steps[0].whenever"
 	t.Run("who asks for nothing is warned", func(t *testing.T) {
 		o := manifest()
 		if err := c.Create(t.Context(), o, client.DryRunAll); err != nil {
 			t.Fatal(err)
 		}
-		if steps, _, _ := unstructured.NestedSlice(o.Object, "spec", "steps"); len(steps) != 1 || steps[0].(map[string]any)["when"] != nil {
+		if steps, _, _ := unstructured.NestedSlice(o.Object, "spec", "steps"); len(steps) != 1 || steps[0].(map[string]any)["whenever"] != nil {
 			t.Errorf("the field was kept: %v", steps)
 		}
 		if len(heard) != 1 || !strings.Contains(heard[0], field) {
@@ -49,7 +49,7 @@ func unknown(t *testing.T, admin *rest.Config) {
 	})
 	t.Run("who applies on the server's side is refused", func(t *testing.T) {
 		err := c.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(manifest()), client.FieldOwner("somebody"), client.DryRunAll)
-		refuses(t, err, ".when: field not declared in schema")
+		refuses(t, err, ".whenever: field not declared in schema")
 	})
 }
 
