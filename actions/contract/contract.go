@@ -17,6 +17,11 @@ const (
 	ScopeNamespace = "Namespace"
 	// ScopeCluster asks for rights everywhere.
 	ScopeCluster = "Cluster"
+	// ExitRetryable is the exit code of an action that lists none of its own and
+	// met an error that may pass.
+	ExitRetryable = 75
+	// MeaningRetryable of an exit code: the action may be tried again.
+	MeaningRetryable = "retryable"
 )
 
 // Type of an input or output.
@@ -167,6 +172,23 @@ func (c Contract) Input(name string) (Input, bool) {
 		}
 	}
 	return Input{}, false
+}
+
+// RetryableExits are the exit codes after which the action may be tried again:
+// those that the contract lists as retryable, which is its own promise; without
+// any list ExitRetryable, which says nothing of what was done before the error,
+// so that the action must be idempotent.
+func (c Contract) RetryableExits() []int {
+	var out []int
+	for _, e := range c.Spec.ExitCodes {
+		if e.Meaning == MeaningRetryable {
+			out = append(out, e.Code)
+		}
+	}
+	if len(c.Spec.ExitCodes) == 0 && c.Spec.Idempotent {
+		out = append(out, ExitRetryable)
+	}
+	return out
 }
 
 // CanonicalType spells an action type with dashes, since early workflows wrote

@@ -179,3 +179,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestRetryableExits(t *testing.T) {
+	own := []contract.ExitCode{{Code: 2, Meaning: "retryable"}, {Code: 3, Meaning: "terminal"}, {Code: 75, Meaning: "refused"}}
+	for name, c := range map[string]struct {
+		spec contract.Spec
+		want []int
+	}{
+		"ours":                     {contract.Spec{Idempotent: true}, []int{contract.ExitRetryable}},
+		"ours, and not idempotent": {contract.Spec{}, nil},
+		"its own":                  {contract.Spec{Idempotent: true, ExitCodes: own}, []int{2}},
+		"its own promise":          {contract.Spec{ExitCodes: own}, []int{2}},
+		"none of its own":          {contract.Spec{Idempotent: true, ExitCodes: own[1:]}, nil},
+	} {
+		if diff := cmp.Diff(c.want, contract.Contract{Spec: c.spec}.RetryableExits()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
@@ -20,7 +21,7 @@ const (
 	// ExitPrecondition: the world is not as the action needs it; nothing was changed.
 	ExitPrecondition = 66
 	// ExitRetryable: the same call may succeed later.
-	ExitRetryable = 75
+	ExitRetryable = contract.ExitRetryable
 	// ExitRefused: the action could, but must not.
 	ExitRefused = 77
 )

@@ -7,7 +7,7 @@ import (
 
 // ActionExecutionSpec is one action to run once. It cannot be changed, but for cancel.
 //
-// +kubebuilder:validation:XValidation:rule="self.execution == oldSelf.execution && self.step == oldSelf.step && (has(self.actionType) ? has(oldSelf.actionType) && self.actionType == oldSelf.actionType : !has(oldSelf.actionType)) && self.image == oldSelf.image && (has(self.imageVerification) ? has(oldSelf.imageVerification) && self.imageVerification == oldSelf.imageVerification : !has(oldSelf.imageVerification)) && (has(self.inputs) ? has(oldSelf.inputs) && self.inputs == oldSelf.inputs : !has(oldSelf.inputs)) && (has(self.volumes) ? has(oldSelf.volumes) && self.volumes == oldSelf.volumes : !has(oldSelf.volumes)) && (has(self.credentials) ? has(oldSelf.credentials) && self.credentials == oldSelf.credentials : !has(oldSelf.credentials)) && (has(self.serviceAccountName) ? has(oldSelf.serviceAccountName) && self.serviceAccountName == oldSelf.serviceAccountName : !has(oldSelf.serviceAccountName)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout)) && (has(self.nodeName) ? has(oldSelf.nodeName) && self.nodeName == oldSelf.nodeName : !has(oldSelf.nodeName)) && (has(self.facts) ? has(oldSelf.facts) && self.facts == oldSelf.facts : !has(oldSelf.facts))",message="an action execution cannot be changed but for cancel"
+// +kubebuilder:validation:XValidation:rule="self.execution == oldSelf.execution && self.step == oldSelf.step && (has(self.attempt) ? has(oldSelf.attempt) && self.attempt == oldSelf.attempt : !has(oldSelf.attempt)) && (has(self.actionType) ? has(oldSelf.actionType) && self.actionType == oldSelf.actionType : !has(oldSelf.actionType)) && self.image == oldSelf.image && (has(self.imageVerification) ? has(oldSelf.imageVerification) && self.imageVerification == oldSelf.imageVerification : !has(oldSelf.imageVerification)) && (has(self.inputs) ? has(oldSelf.inputs) && self.inputs == oldSelf.inputs : !has(oldSelf.inputs)) && (has(self.volumes) ? has(oldSelf.volumes) && self.volumes == oldSelf.volumes : !has(oldSelf.volumes)) && (has(self.credentials) ? has(oldSelf.credentials) && self.credentials == oldSelf.credentials : !has(oldSelf.credentials)) && (has(self.serviceAccountName) ? has(oldSelf.serviceAccountName) && self.serviceAccountName == oldSelf.serviceAccountName : !has(oldSelf.serviceAccountName)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout)) && (has(self.nodeName) ? has(oldSelf.nodeName) && self.nodeName == oldSelf.nodeName : !has(oldSelf.nodeName)) && (has(self.facts) ? has(oldSelf.facts) && self.facts == oldSelf.facts : !has(oldSelf.facts))",message="an action execution cannot be changed but for cancel"
 type ActionExecutionSpec struct {
 	// Execution that the step belongs to.
 	// +required
@@ -17,6 +17,11 @@ type ActionExecutionSpec struct {
 	// +kubebuilder:validation:MaxLength=40
 	// +required
 	Step string `json:"step"`
+	// Attempt of the step, from 1.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:default=1
+	// +optional
+	Attempt int32 `json:"attempt,omitempty"`
 	// ActionType as the contract names it.
 	// +kubebuilder:validation:MaxLength=127
 	// +optional
@@ -128,6 +133,16 @@ type ActionExecutionStatus struct {
 	// ExitCode of the action.
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`
+	// FailureCause is set if the attempt failed for a cause that another one may mend.
+	// +kubebuilder:validation:Enum=RetryableExit;Timeout;Infrastructure
+	// +optional
+	FailureCause RetryCause `json:"failureCause,omitempty"`
+	// Began says of such an attempt whether the action may have done anything.
+	// +optional
+	Began bool `json:"began,omitempty"`
+	// Repeatable says of such an attempt whether the contract calls the action idempotent.
+	// +optional
+	Repeatable bool `json:"repeatable,omitempty"`
 	// StartedAt is when the pod started.
 	// +optional
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`

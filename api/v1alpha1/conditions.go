@@ -120,9 +120,11 @@ const (
 	ReasonEdgeNotTaken = "EdgeNotTaken"
 	// ReasonFailFast: the step was not started because another one failed. Look at that one.
 	ReasonFailFast = "FailFast"
+	// ReasonRetrying: the last attempt failed and is repeated. The message says why and when.
+	ReasonRetrying = "Retrying"
 	// ReasonTimeout: the step or run took longer than allowed.
 	ReasonTimeout = "Timeout"
-	// ReasonEvicted: the pod was taken away and the action may not be repeated.
+	// ReasonEvicted: the pod was taken away, and the step was not or may not be repeated. Look at what the action changed.
 	ReasonEvicted = "Evicted"
 	// ReasonOutOfMemory: the action was killed at its memory limit.
 	ReasonOutOfMemory = "OutOfMemory"

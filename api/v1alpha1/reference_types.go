@@ -165,6 +165,9 @@ type WorkflowStep struct {
 	// +kubebuilder:validation:Type=string
 	// +optional
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
+	// Retries says how often and when a failed attempt is repeated; absent means its defaults.
+	// +optional
+	Retries *Retries `json:"retries,omitempty"`
 	// Credentials that the action's contract asks for.
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=map
@@ -232,6 +235,59 @@ const (
 	FailureFails FailureMode = "Fail"
 	// FailureContinues: the run goes on as if the step did not matter.
 	FailureContinues FailureMode = "Continue"
+)
+
+// Retries says how often and when a failed attempt is repeated. An attempt
+// that was lost before its action began is repeated without being counted; one
+// that was lost or timed out later only if the contract says idempotent.
+type Retries struct {
+	// Limit of further attempts; default 2, and 0 means none.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	// +optional
+	Limit *int32 `json:"limit,omitempty"`
+	// Backoff between attempts.
+	// +optional
+	Backoff *Backoff `json:"backoff,omitempty"`
+	// Causes lists what is repeated; default RetryableExit and Infrastructure.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:items:Enum=RetryableExit;Timeout;Infrastructure
+	// +listType=set
+	// +optional
+	Causes []RetryCause `json:"causes,omitempty"`
+}
+
+// Backoff grows from attempt to attempt; each pause is spread by 10 %.
+type Backoff struct {
+	// Initial pause, after the first attempt; default 10s.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:Type=string
+	// +optional
+	Initial *metav1.Duration `json:"initial,omitempty"`
+	// Factor by which each pause is longer than the one before; default 2.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10
+	// +optional
+	Factor int32 `json:"factor,omitempty"`
+	// Max is the longest pause; default 10m.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:Type=string
+	// +optional
+	Max *metav1.Duration `json:"max,omitempty"`
+}
+
+// RetryCause is why an attempt failed that another one may mend.
+type RetryCause string
+
+// Causes of a retry.
+const (
+	// RetryExit: the action ended with an exit code after which its contract lets it be tried again.
+	RetryExit RetryCause = "RetryableExit"
+	// RetryTimeout: the attempt took longer than the step's timeout.
+	RetryTimeout RetryCause = "Timeout"
+	// RetryInfrastructure: the pod was evicted, preempted, deleted or lost with its node.
+	RetryInfrastructure RetryCause = "Infrastructure"
 )
 
 // Workspace is the volume that the steps of a run share.

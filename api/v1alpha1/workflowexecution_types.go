@@ -120,7 +120,13 @@ type StepStatus struct {
 	// CompletedAt is when the action ended.
 	// +optional
 	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
-	// Ref names the ActionExecution, which may be deleted some time after the run's end.
+	// Attempts that were started, those that were lost before their action began included.
+	// +optional
+	Attempts int32 `json:"attempts,omitempty"`
+	// RetryAt is the earliest time of the next attempt, from the failure of the last one until then.
+	// +optional
+	RetryAt *metav1.Time `json:"retryAt,omitempty"`
+	// Ref names the ActionExecution of the last attempt; it may be deleted some time after the run's end.
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	Ref string `json:"ref,omitempty"`

@@ -3,6 +3,7 @@ package step
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -223,6 +224,39 @@ func TestEndsOfAnAction(t *testing.T) {
 			w.settle()
 			if got := told(w.action()); got != c.want {
 				t.Errorf("status = %s\nwant     %s", got, c.want)
+			}
+		})
+	}
+}
+
+// What another attempt may mend is written down for the run, and nothing of an
+// action that was stopped is.
+func TestCauseIsWrittenDown(t *testing.T) {
+	retryable := strings.Replace(document, "spec:\n", "spec:\n  exitCodes: [{code: 3, meaning: retryable}]\n", 1)
+	for name, c := range map[string]struct {
+		document string
+		exit     int32
+		cancel   bool
+		want     string
+	}{
+		"a code that the contract lists":      {retryable, 3, false, "Failed RetryableExit true false"},
+		"a code that it does not list":        {retryable, 75, false, "Failed  false false"},
+		"ours":                                {strings.Replace(document, "spec:\n", "spec:\n  idempotent: true\n", 1), 75, false, "Failed RetryableExit true true"},
+		"ours, which must not be twice":       {document, 75, false, "Failed  false false"},
+		"a code that is listed, when stopped": {retryable, 3, true, "Cancelled  false false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, action())
+			w.document, w.phase, w.exit = c.document, corev1.PodFailed, c.exit
+			w.must(w.reconcile())
+			w.kubelet()
+			if c.cancel {
+				w.cancel()
+			}
+			w.settle()
+			s := w.action().Status
+			if got := fmt.Sprintf("%s %s %t %t", s.Phase, s.FailureCause, s.Began, s.Repeatable); got != c.want {
+				t.Errorf("status = %s, want %s", got, c.want)
 			}
 		})
 	}

@@ -43,6 +43,7 @@ func (r *Reconciler) cancel(ctx context.Context, p *pass) error {
 	}
 	if p.seen.State == run.Failed { // that is how an action ends that is told to
 		p.seen.State, p.seen.Reason, p.seen.Message = run.Cancelled, v1alpha1.ReasonCancelled, "the action was stopped: "+p.seen.Message
+		p.seen.Cause, p.seen.Began, p.seen.Repeatable = "", false, false
 		return nil
 	}
 	if p.seen.State == run.Absent {

@@ -58,6 +58,7 @@ func (p *pass) fill(seen run.Seen) {
 	if !seen.Finished.IsZero() {
 		s.CompletedAt = seconds(seen.Finished)
 	}
+	s.FailureCause, s.Began, s.Repeatable = v1alpha1.RetryCause(seen.Cause), seen.Began, seen.Repeatable
 	if len(seen.Outputs) > 0 {
 		s.Outputs = &apiextensionsv1.JSON{Raw: seen.Outputs}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/settings"
@@ -163,7 +164,7 @@ func TestWalkFillsInTheCase(t *testing.T) {
 		t.Errorf("step %+v, results %+v", s, c.Results)
 	}
 	want := run.Needs{
-		Idempotent: true, Timeout: 90 * time.Second, Outputs: []string{"word"}, Credentials: []run.CredentialNeed{{Name: "git", Required: true}},
+		Idempotent: true, RetryableExits: []int{contract.ExitRetryable}, Timeout: 90 * time.Second, Outputs: []string{"word"}, Credentials: []run.CredentialNeed{{Name: "git", Required: true}},
 		Permissions: []run.Permission{{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "patch"}}},
 	}
 	got := Needs(c.Contracts[0])

@@ -21,7 +21,7 @@ func Needs(c contract.Contract) run.Needs {
 		return out
 	}
 	n := run.Needs{
-		Stdin: c.Spec.Input == contract.InputStdin, Idempotent: c.Spec.Idempotent,
+		Stdin: c.Spec.Input == contract.InputStdin, Idempotent: c.Spec.Idempotent, RetryableExits: c.RetryableExits(),
 		Requests: amounts(c.Spec.Resources.Requests), Limits: amounts(c.Spec.Resources.Limits),
 	}
 	if s := c.Spec.SecurityContext; s.RunAsUser != nil {

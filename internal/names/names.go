@@ -5,6 +5,7 @@ package names
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -16,6 +17,18 @@ const maxJob = 57
 
 // Step names the ActionExecution, Job and accounts of one step of a run.
 func Step(execution, step string) string { return fit(execution+"-"+step, maxJob) }
+
+// Attempt names the ActionExecution, Job and accounts of one attempt of a step:
+// the first as the step, each further one with its number and a hash, since a
+// step may be called "a-2".
+func Attempt(execution, step string, attempt int) string {
+	if attempt <= 1 {
+		return Step(execution, step)
+	}
+	end := fmt.Sprintf("-%d", attempt)
+	end += "-" + sum(execution + "/" + step + end)[:6]
+	return fit(execution+"-"+step, maxJob-len(end)) + end
+}
 
 // Workspace names the claim of a run's shared volume.
 func Workspace(execution string) string { return fit(execution+"-workspace", maxJob) }

@@ -6,7 +6,7 @@ import "time"
 type Needs struct {
 	// Stdin feeds the inputs to standard input instead of the environment.
 	Stdin bool
-	// Idempotent actions may be run again after the pod was taken away.
+	// Idempotent actions may be run again though an attempt of them began.
 	Idempotent bool
 	// Requests and Limits by resource name, as Kubernetes quantities.
 	Requests, Limits map[string]string
@@ -20,6 +20,8 @@ type Needs struct {
 	Credentials []CredentialNeed
 	// Timeout of the action if the step does not say; zero means 10 minutes.
 	Timeout time.Duration
+	// RetryableExits are the exit codes after which the action may be tried again.
+	RetryableExits []int
 	// Outputs that must be present when the action succeeds.
 	Outputs []string
 }

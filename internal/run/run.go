@@ -54,6 +54,10 @@ type Step struct {
 	Continue bool
 	// UsesWorkspace mounts the shared volume.
 	UsesWorkspace bool
+	// Attempt to start, from 1; zero means 1.
+	Attempt int
+	// Retries of the step; the zero value is none.
+	Retries Retries
 	// Timeout of one attempt; zero means the contract's, else 10 minutes.
 	Timeout time.Duration
 	// Credentials maps the contract's names to Secrets of the namespace.
@@ -126,6 +130,22 @@ type Seen struct {
 	Node string
 	// Stopping is true once Stop was asked of the step.
 	Stopping bool
+	// Attempt is the newest one, from 1, which all else here is about.
+	Attempt int
+	// Lost is how many attempts before it were lost before their action began.
+	Lost int
+	// Cause of a failure that another attempt may mend; empty if none may.
+	Cause Cause
+	// Began says of a failure with a Cause whether the action may have done anything.
+	Began bool
+	// Repeatable says of one whether the action is idempotent.
+	Repeatable bool
+}
+
+// Uncounted says whether the attempt was lost before its action began, so that
+// it does not count.
+func (s Seen) Uncounted() bool {
+	return s.State == Failed && s.Cause == Infrastructure && !s.Began
 }
 
 // Observation is what an engine sees of a run.
@@ -138,7 +158,8 @@ type Observation struct {
 
 // Decision is what shall happen next. The zero Decision is: nothing, wait for events.
 type Decision struct {
-	// Start names the steps to start now.
+	// Start names the steps to start now, each with the attempt after the newest
+	// one that was seen.
 	Start []string
 	// Skip lists steps that will never start, each with its reason.
 	Skip []Note
@@ -159,6 +180,8 @@ type Note struct {
 	Step    string
 	Reason  Reason
 	Message string
+	// RetryAt is when a held step whose last attempt failed may start again.
+	RetryAt time.Time
 }
 
 // Outcome is how a run ended.

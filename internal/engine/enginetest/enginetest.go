@@ -20,6 +20,9 @@ type Outcome struct {
 	Outputs string
 	// Failure is what the action says when it fails.
 	Failure string
+	// Cause, Began and Repeatable say of a failure whether another attempt may mend it.
+	Cause             run.Cause
+	Began, Repeatable bool
 	// Hang never ends by itself.
 	Hang bool
 }
@@ -46,6 +49,7 @@ func Run(t *testing.T, site func(t *testing.T) Site) {
 		"nothing-is-absent": nothing, "start-twice": startTwice, "start-after-the-end": startAfterTheEnd, "order-is-the-callers": order,
 		"outputs-and-failures": ends, "stop-twice": stopTwice, "stop-keeps-results": stopKeepsResults, "workspace-when-used": workspace,
 		"release-while-busy": releaseWhileBusy, "foreign-is-refused": foreign, "restart-sees-the-same": restart, "another-uid-sees-nothing": anotherUID,
+		"attempts": attempts,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, site(t)) })
 	}
@@ -292,5 +296,35 @@ func anotherUID(t *testing.T, s Site) {
 	states(t, e, other, run.Absent, run.Absent)
 	if err := e.Stop(context.Background(), other, v1alpha1.ReasonCancelled); err != nil {
 		t.Error(err)
+	}
+}
+
+// attempts holds that each attempt runs once, that the newest is the one that
+// is told, and that those which were lost before they began are counted.
+func attempts(t *testing.T, s Site) {
+	r := Example()
+	step := r.Steps[0]
+	try := func(attempt int, o Outcome, want run.Seen) {
+		t.Helper()
+		s.Script("a", o)
+		for range 2 {
+			step.Attempt = attempt
+			start(t, s.Engine(), r, step)
+			s.Settle()
+		}
+		got := observe(t, s.Engine(), r).Steps["a"]
+		told := run.Seen{State: got.State, Attempt: got.Attempt, Lost: got.Lost, Cause: got.Cause, Began: got.Began, Repeatable: got.Repeatable}
+		if diff := cmp.Diff(want, told); diff != "" || got.Ref == "" {
+			t.Errorf("attempt %d, %q (-want +got):\n%s", attempt, got.Ref, diff)
+		}
+	}
+	try(0, Outcome{Failure: "evicted", Cause: run.Infrastructure}, run.Seen{State: run.Failed, Attempt: 1, Cause: run.Infrastructure})
+	first := observe(t, s.Engine(), r).Steps["a"].Ref
+	try(2, Outcome{Failure: "busy", Cause: run.RetryableExit, Began: true, Repeatable: true},
+		run.Seen{State: run.Failed, Attempt: 2, Lost: 1, Cause: run.RetryableExit, Began: true, Repeatable: true})
+	try(1, Outcome{}, run.Seen{State: run.Failed, Attempt: 2, Lost: 1, Cause: run.RetryableExit, Began: true, Repeatable: true})
+	try(3, Outcome{}, run.Seen{State: run.Succeeded, Attempt: 3, Lost: 1})
+	if last := observe(t, s.Engine(), r).Steps["a"].Ref; last == first {
+		t.Errorf("two attempts share the object %s", last)
 	}
 }

@@ -3,6 +3,7 @@ package job
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,10 @@ const (
 	// declaredOutputs is the annotation of a Job that lists what its action
 	// promised, so that reading the end of a step needs no registry.
 	declaredOutputs = "kubernaut.ai/declared-outputs"
+	// idempotent and retryableExits are annotations of a Job that say when its
+	// action may be tried again, for the same reason.
+	idempotent     = "kubernaut.ai/idempotent"
+	retryableExits = "kubernaut.ai/retryable-exits"
 	// containerName of the action in its pod.
 	containerName = "action"
 )
@@ -36,7 +41,10 @@ func Build(ae *v1alpha1.ActionExecution, needs run.Needs) *batchv1.Job {
 		TypeMeta: metav1.TypeMeta{APIVersion: batchv1.SchemeGroupVersion.String(), Kind: "Job"},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: ae.Namespace, Name: ae.Name, Labels: labels,
-			Annotations:     map[string]string{declaredOutputs: strings.Join(needs.Outputs, ",")},
+			Annotations: map[string]string{
+				declaredOutputs: strings.Join(needs.Outputs, ","),
+				idempotent:      strconv.FormatBool(needs.Idempotent), retryableExits: numbers(needs.RetryableExits),
+			},
 			OwnerReferences: []metav1.OwnerReference{ownedBy(ae, "ActionExecution", ae.UID)},
 		},
 		Spec: batchv1.JobSpec{
@@ -47,23 +55,27 @@ func Build(ae *v1alpha1.ActionExecution, needs run.Needs) *batchv1.Job {
 			ActiveDeadlineSeconds:   ptr.To(int64(max(time.Second, timeout(ae, needs)) / time.Second)),
 			TTLSecondsAfterFinished: ptr.To(int32(keepJobs / time.Second)),
 			PodReplacementPolicy:    ptr.To(batchv1.Failed),
-			PodFailurePolicy:        failurePolicy(needs.Idempotent),
+			PodFailurePolicy:        failurePolicy(),
 			Template:                corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: pod(ae, needs)},
 		},
 	}
 }
 
-// failurePolicy lets Kubernetes replace a pod that was evicted only when the
-// action may run twice.
-func failurePolicy(idempotent bool) *batchv1.PodFailurePolicy {
-	action := batchv1.PodFailurePolicyActionFailJob
-	if idempotent {
-		action = batchv1.PodFailurePolicyActionIgnore
-	}
+// failurePolicy ends the Job of a pod that was taken away: what began may be
+// repeated only if the contract says so, and that is the planner's to know.
+func failurePolicy() *batchv1.PodFailurePolicy {
 	return &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
-		Action:          action,
+		Action:          batchv1.PodFailurePolicyActionFailJob,
 		OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
 	}}}
+}
+
+func numbers(list []int) string {
+	out := make([]string, 0, len(list))
+	for _, n := range list {
+		out = append(out, strconv.Itoa(n))
+	}
+	return strings.Join(out, ",")
 }
 
 func timeout(ae *v1alpha1.ActionExecution, needs run.Needs) time.Duration {

@@ -1,8 +1,10 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,8 +38,14 @@ func (e *Engine) Observe(ctx context.Context, r run.Run) (run.Observation, error
 	if err != nil {
 		return out, err
 	}
-	for _, ae := range children {
-		out.Steps[ae.Spec.Step] = seenOf(&ae)
+	lost := map[string]int{}
+	for _, ae := range children { // the earlier attempts first
+		seen := seenOf(&ae)
+		seen.Lost = lost[ae.Spec.Step]
+		out.Steps[ae.Spec.Step] = seen
+		if seen.Uncounted() {
+			lost[ae.Spec.Step]++
+		}
 	}
 	claim, err := e.claim(ctx, r)
 	if err != nil {
@@ -49,6 +57,7 @@ func (e *Engine) Observe(ctx context.Context, r run.Run) (run.Observation, error
 	return out, nil
 }
 
+// children lists the ActionExecutions of a run in the order of their attempts.
 func (e *Engine) children(ctx context.Context, r run.Run) ([]v1alpha1.ActionExecution, error) {
 	var list v1alpha1.ActionExecutionList
 	err := e.client.List(ctx, &list, client.InNamespace(r.Namespace), client.MatchingLabels{v1alpha1.LabelExecution: names.Label(r.Name)})
@@ -61,6 +70,7 @@ func (e *Engine) children(ctx context.Context, r run.Run) ([]v1alpha1.ActionExec
 			out = append(out, ae)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b v1alpha1.ActionExecution) int { return cmp.Compare(a.Spec.Attempt, b.Spec.Attempt) })
 	return out, nil
 }
 
@@ -73,7 +83,8 @@ func owner(r run.Run) metav1.Object {
 // and not looked at yet.
 func seenOf(ae *v1alpha1.ActionExecution) run.Seen {
 	s := ae.Status
-	seen := run.Seen{State: run.State(s.Phase), Ref: ae.Name, Node: s.NodeName, Stopping: ae.Spec.Cancel}
+	seen := run.Seen{State: run.State(s.Phase), Ref: ae.Name, Node: s.NodeName, Stopping: ae.Spec.Cancel,
+		Attempt: max(1, int(ae.Spec.Attempt)), Cause: run.Cause(s.FailureCause), Began: s.Began, Repeatable: s.Repeatable}
 	if seen.State == run.Absent {
 		seen.State = run.Pending
 	}
@@ -114,23 +125,38 @@ func (e *Engine) Start(ctx context.Context, r run.Run, steps []run.Step) error {
 		break
 	}
 	for _, step := range steps {
-		if err := create(ctx, e.client, e.live, actionExecution(r, step, node), owner(r)); err != nil {
+		if err := e.begin(ctx, r, step, node); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// actionExecution returns the object of one step: the same object each time.
+// begin makes the ActionExecution of an attempt. One of the same name that is
+// the run's but of another step or attempt is not taken for it.
+func (e *Engine) begin(ctx context.Context, r run.Run, step run.Step, node string) error {
+	ae := actionExecution(r, step, node)
+	want := ae.Spec
+	if err := create(ctx, e.client, e.live, ae, owner(r)); err != nil {
+		return err
+	}
+	if ae.Spec.Step != want.Step || max(1, ae.Spec.Attempt) != want.Attempt {
+		return run.Refuse(v1alpha1.ReasonForeignObject, "ActionExecution %s/%s is of attempt %d of step %s, and attempt %d of step %s needs the name: rename the step",
+			ae.Namespace, ae.Name, max(1, ae.Spec.Attempt), ae.Spec.Step, want.Attempt, want.Step)
+	}
+	return nil
+}
+
+// actionExecution returns the object of an attempt: the same object each time.
 func actionExecution(r run.Run, step run.Step, node string) *v1alpha1.ActionExecution {
 	ae := &v1alpha1.ActionExecution{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: r.Namespace, Name: names.Step(r.Name, step.Name),
+			Namespace: r.Namespace, Name: names.Attempt(r.Name, step.Name, step.Attempt),
 			Labels:          map[string]string{v1alpha1.LabelExecution: names.Label(r.Name), v1alpha1.LabelStep: step.Name},
 			OwnerReferences: []metav1.OwnerReference{ownedBy(owner(r), "WorkflowExecution", types.UID(r.UID))},
 		},
 		Spec: v1alpha1.ActionExecutionSpec{
-			Execution: v1alpha1.ExecutionReference{Name: r.Name, UID: r.UID}, Step: step.Name,
+			Execution: v1alpha1.ExecutionReference{Name: r.Name, UID: r.UID}, Step: step.Name, Attempt: int32(max(1, step.Attempt)),
 			ActionType: step.ActionType, Image: step.Image, ImageVerification: "strict",
 			Inputs: &apiextensionsv1.JSON{Raw: step.Inputs}, ServiceAccountName: step.ServiceAccount, Facts: r.Facts,
 		},

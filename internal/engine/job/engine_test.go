@@ -94,6 +94,7 @@ func (s *site) play(ae *v1alpha1.ActionExecution) corev1.PodPhase {
 		return corev1.PodRunning
 	case o.Failure != "":
 		st.Phase = v1alpha1.StepFailed
+		st.FailureCause, st.Began, st.Repeatable = v1alpha1.RetryCause(o.Cause), o.Began, o.Repeatable
 		ready(metav1.ConditionFalse, v1alpha1.ReasonStepFailed, o.Failure)
 		return corev1.PodFailed
 	}

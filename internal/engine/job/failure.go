@@ -15,9 +15,25 @@ import (
 
 // Judge says where a step stands from its Job and that Job's pods, purely. A
 // step advances on the pod's end, because the Job's own condition follows more
-// than a second later; without a pod the Job's condition counts.
+// than a second later; without a pod the Job's condition counts. Of a failure
+// it says, too, whether another attempt may mend it.
 func Judge(job *batchv1.Job, pods []corev1.Pod) run.Seen {
-	newest := latest(pods)
+	pod := latest(pods)
+	seen := judge(job, pod)
+	if seen.State != run.Failed {
+		return seen
+	}
+	if seen.Cause = cause(job, pod, seen.Reason); seen.Cause == "" {
+		return seen
+	}
+	seen.Began, seen.Repeatable = began(pod), job.Annotations[idempotent] == "true"
+	if seen.Reason == v1alpha1.ReasonEvicted {
+		seen.Message += fate(seen)
+	}
+	return seen
+}
+
+func judge(job *batchv1.Job, newest *corev1.Pod) run.Seen {
 	if newest == nil {
 		return withoutPod(job)
 	}
@@ -67,20 +83,14 @@ func withoutPod(job *batchv1.Job) run.Seen {
 	return run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: "waits for the pod of the Job to be created"}
 }
 
-// failed fills in why a failed pod failed, or that it will be replaced.
+// failed fills in why a failed pod failed.
 func failed(seen *run.Seen, job *batchv1.Job, pod *corev1.Pod, status *corev1.ContainerStatus) {
-	disrupted := podCondition(pod, corev1.DisruptionTarget)
-	if disrupted && replaces(job) && jobCondition(job, batchv1.JobFailed) == nil {
-		seen.State, seen.Reason = run.Running, v1alpha1.ReasonEvicted
-		seen.Message = fmt.Sprintf("pod %s was taken away (%s); the action may be repeated and a new pod is on its way", pod.Name, pod.Status.Reason)
-		return
-	}
 	seen.State, seen.Finished = run.Failed, finished(status, pod)
 	if overdue(job, pod, seen.Finished) {
 		seen.Reason, seen.Message = late()
 		return
 	}
-	seen.Reason, seen.Message = podReason(pod, status, disrupted)
+	seen.Reason, seen.Message = podReason(pod, status)
 }
 
 // overdue says whether a pod was ended because of its Job's deadline. The pod
@@ -101,18 +111,12 @@ func late() (run.Reason, string) {
 	return v1alpha1.ReasonTimeout, "the action did not end in time: raise the step's timeout or look at its logs"
 }
 
-func replaces(job *batchv1.Job) bool {
-	return job.Spec.PodFailurePolicy != nil && len(job.Spec.PodFailurePolicy.Rules) > 0 &&
-		job.Spec.PodFailurePolicy.Rules[0].Action == batchv1.PodFailurePolicyActionIgnore
-}
-
-func podReason(pod *corev1.Pod, status *corev1.ContainerStatus, disrupted bool) (run.Reason, string) {
+func podReason(pod *corev1.Pod, status *corev1.ContainerStatus) (run.Reason, string) {
 	if pod.Status.Reason == "DeadlineExceeded" {
 		return late()
 	}
-	if disrupted || pod.Status.Reason == "Evicted" {
-		return v1alpha1.ReasonEvicted, fmt.Sprintf("pod %s was taken away (%s) and the action may not be repeated: look at what it changed, then create another run",
-			pod.Name, strings.TrimSpace(pod.Status.Reason+" "+pod.Status.Message))
+	if disruption(pod) != nil || pod.Status.Reason == "Evicted" || turnedAway(pod) {
+		return v1alpha1.ReasonEvicted, fmt.Sprintf("pod %s was taken away (%s)", pod.Name, strings.TrimSpace(pod.Status.Reason+" "+pod.Status.Message))
 	}
 	if status == nil || status.State.Terminated == nil {
 		return v1alpha1.ReasonStepFailed, strings.TrimRight(fmt.Sprintf("pod %s failed: %s %s", pod.Name, pod.Status.Reason, pod.Status.Message), ": ")
@@ -133,7 +137,7 @@ func jobReason(c *batchv1.JobCondition) (run.Reason, string) {
 	case batchv1.JobReasonDeadlineExceeded:
 		return late()
 	case batchv1.JobReasonPodFailurePolicy:
-		return v1alpha1.ReasonEvicted, "the pod was taken away and the action may not be repeated: look at what it changed, then create another run"
+		return v1alpha1.ReasonEvicted, "the pod was taken away"
 	}
 	return v1alpha1.ReasonStepFailed, strings.TrimSuffix(fmt.Sprintf("the Job failed: %s: %s", c.Reason, c.Message), ": ")
 }
@@ -160,17 +164,15 @@ func container(pod *corev1.Pod) *corev1.ContainerStatus {
 	return nil
 }
 
+// finished is when a pod ended, as well as it tells.
 func finished(status *corev1.ContainerStatus, pod *corev1.Pod) time.Time {
 	if status != nil && status.State.Terminated != nil {
 		return status.State.Terminated.FinishedAt.Time
 	}
+	if c := disruption(pod); c != nil && !c.LastTransitionTime.IsZero() {
+		return c.LastTransitionTime.Time
+	}
 	return pod.CreationTimestamp.Time
-}
-
-func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) bool {
-	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == kind && c.Status == corev1.ConditionTrue
-	})
 }
 
 func jobCondition(job *batchv1.Job, kind batchv1.JobConditionType) *batchv1.JobCondition {

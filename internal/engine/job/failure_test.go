@@ -1,6 +1,7 @@
 package job
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,12 @@ func at(seconds int) metav1.Time {
 	return metav1.NewTime(begin().Add(time.Duration(seconds) * time.Second))
 }
 
-func jobOf(idempotent bool, conditions ...batchv1.JobCondition) *batchv1.Job {
+func jobOf(twice bool, conditions ...batchv1.JobCondition) *batchv1.Job {
 	return &batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{Name: "run-a", CreationTimestamp: at(0)},
-		Spec:       batchv1.JobSpec{ActiveDeadlineSeconds: ptr.To[int64](60), PodFailurePolicy: failurePolicy(idempotent)},
-		Status:     batchv1.JobStatus{StartTime: ptr.To(at(0)), Conditions: conditions},
+		ObjectMeta: metav1.ObjectMeta{Name: "run-a", CreationTimestamp: at(0), Annotations: map[string]string{
+			idempotent: strconv.FormatBool(twice), retryableExits: "75,3"}},
+		Spec:   batchv1.JobSpec{ActiveDeadlineSeconds: ptr.To[int64](60), PodFailurePolicy: failurePolicy()},
+		Status: batchv1.JobStatus{StartTime: ptr.To(at(0)), Conditions: conditions},
 	}
 }
 
@@ -63,7 +65,7 @@ func waiting(reason, message string) func(*corev1.Pod) {
 
 func disrupted(p *corev1.Pod) {
 	p.Status.Reason = "Evicted"
-	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}
+	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, LastTransitionTime: at(8)}}
 }
 
 func killedLate(p *corev1.Pod) {
@@ -90,7 +92,7 @@ func TestJudge(t *testing.T) {
 			run.Failed, v1alpha1.ReasonStepFailed, "exit code 1: panic: oh"},
 		"exit code without text":      {jobOf(false), pods(podOf("x", 1, corev1.PodFailed, ended(2, "Error", " \n"))), run.Failed, v1alpha1.ReasonStepFailed, "exit code 2: Error"},
 		"out of memory":               {jobOf(false), pods(podOf("x", 1, corev1.PodFailed, ended(137, "OOMKilled", ""))), run.Failed, v1alpha1.ReasonOutOfMemory, "memory limit"},
-		"evicted, to be repeated":     {jobOf(true), pods(podOf("x", 1, corev1.PodFailed, disrupted)), run.Running, v1alpha1.ReasonEvicted, "new pod is on its way"},
+		"evicted, to be repeated":     {jobOf(true), pods(podOf("x", 1, corev1.PodFailed, disrupted)), run.Failed, v1alpha1.ReasonEvicted, "while the action ran, which may be repeated"},
 		"evicted, not to be repeated": {jobOf(false), pods(podOf("x", 1, corev1.PodFailed, disrupted)), run.Failed, v1alpha1.ReasonEvicted, "may not be repeated"},
 		"evicted and the Job gave up": {jobOf(true, jobFailed("BackoffLimitExceeded")), pods(podOf("x", 1, corev1.PodFailed, disrupted)), run.Failed, v1alpha1.ReasonEvicted, "x"},
 		"deadline of the pod": {jobOf(false), pods(podOf("x", 1, corev1.PodFailed, func(p *corev1.Pod) { p.Status.Reason = "DeadlineExceeded" })),

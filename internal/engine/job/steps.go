@@ -139,7 +139,7 @@ func (s *Steps) create(ctx context.Context, o client.Object, owner metav1.Object
 }
 
 // create makes an object once. One of the same name that is the owner's is
-// what an earlier try has made; any other is somebody else's.
+// what an earlier try has made, and is read into o; any other is somebody else's.
 func create(ctx context.Context, c client.Client, live client.Reader, o client.Object, owner metav1.Object) error {
 	kind := fmt.Sprintf("%T", o)[len("*v1."):]
 	err := c.Create(ctx, o, client.FieldOwner(v1alpha1.FieldOwner))
@@ -152,12 +152,11 @@ func create(ctx context.Context, c client.Client, live client.Reader, o client.O
 	if !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
 	}
-	found := o.DeepCopyObject().(client.Object)
-	if err := live.Get(ctx, client.ObjectKeyFromObject(o), found); err != nil {
+	if err := live.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 		return fmt.Errorf("read %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
 	}
-	if !metav1.IsControlledBy(found, owner) {
-		return foreign(kind, found, owner)
+	if !metav1.IsControlledBy(o, owner) {
+		return foreign(kind, o, owner)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/engine"
+	"github.com/kubernaut/kubernaut/internal/names"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -22,6 +23,10 @@ type Outcome struct {
 	Outputs json.RawMessage
 	// Failure ends the step with this message.
 	Failure string
+	// Cause of the failure, if another attempt may mend it.
+	Cause run.Cause
+	// Began and Repeatable say of a failure with a Cause what an engine sees of it.
+	Began, Repeatable bool
 	// Hang never ends by itself.
 	Hang bool
 }
@@ -74,6 +79,7 @@ func (w *World) end(name string, seen run.Seen) run.Seen {
 		return seen
 	case outcome.Failure != "":
 		seen.State, seen.Reason, seen.Message = run.Failed, v1alpha1.ReasonStepFailed, outcome.Failure
+		seen.Cause, seen.Began, seen.Repeatable = outcome.Cause, outcome.Began, outcome.Repeatable
 	case len(outcome.Outputs) > maxOutputs:
 		seen.State, seen.Reason, seen.Message = run.Failed, v1alpha1.ReasonOutputsInvalid, "the outputs are too long"
 	default:
@@ -150,14 +156,19 @@ func (e *Engine) Start(ctx context.Context, r run.Run, steps []run.Step) error {
 		if s.foreign[step.Name] {
 			return run.Refuse(v1alpha1.ReasonForeignObject, "the place of step %s of run %s is taken by somebody else", step.Name, r.Name)
 		}
-		if _, started := s.steps[step.Name]; started {
+		last, attempt := s.steps[step.Name], max(1, step.Attempt)
+		if last.Attempt >= attempt {
 			continue
+		}
+		lost := last.Lost
+		if last.Uncounted() {
+			lost++
 		}
 		if step.UsesWorkspace {
 			s.workspace = r.Name + "-workspace"
 		}
 		s.inputs[step.Name] = step.Inputs
-		s.steps[step.Name] = run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: "runs in memory", Started: e.world.now(), Ref: r.Name + "-" + step.Name}
+		s.steps[step.Name] = run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: "runs in memory", Started: e.world.now(), Ref: names.Attempt(r.Name, step.Name, attempt), Attempt: attempt, Lost: lost}
 	}
 	return ctx.Err()
 }
