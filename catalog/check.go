@@ -10,6 +10,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/dag"
 	"github.com/kubernaut/kubernaut/internal/expr"
+	"github.com/kubernaut/kubernaut/internal/run"
 )
 
 // Fault is one thing wrong with a workflow.
@@ -60,6 +61,7 @@ func Check(spec v1alpha1.WorkflowSpec) []Fault {
 	certain := certain(spec)
 	for i, step := range spec.Steps {
 		faults = append(faults, checkEdges(i, step)...)
+		faults = append(faults, checkRetries(i, step)...)
 		faults = append(faults, checkReferences(spec, certain, i, step)...)
 	}
 	_, bad := Conditions(spec, nil)
@@ -76,6 +78,26 @@ func checkEdges(at int, step v1alpha1.WorkflowStep) []Fault {
 		}
 	}
 	return faults
+}
+
+// checkRetries refuses a backoff whose pauses would shrink.
+func checkRetries(at int, step v1alpha1.WorkflowStep) []Fault {
+	if step.Retries == nil || step.Retries.Backoff == nil {
+		return nil
+	}
+	b, standard := step.Retries.Backoff, run.DefaultRetries()
+	initial, most := standard.Initial, standard.Max
+	if b.Initial != nil {
+		initial = b.Initial.Duration
+	}
+	if b.Max != nil {
+		most = b.Max.Duration
+	}
+	if initial <= most {
+		return nil
+	}
+	return []Fault{{Field: fmt.Sprintf("spec.steps[%d].retries.backoff", at), Reason: v1alpha1.ReasonInvalid,
+		Message: fmt.Sprintf("the first pause of %s is longer than the longest one of %s: lower initial or raise max", initial, most)}}
 }
 
 func graphField(f dag.Finding) string {

@@ -3,9 +3,11 @@ package catalog
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/expr"
@@ -126,6 +128,30 @@ func TestParseID(t *testing.T) {
 	for _, bad := range []string{"", "a_b_c", "a_b_c_d_e", "_b_c_d"} {
 		if _, ok := ParseID(bad); ok {
 			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func TestCheckRetries(t *testing.T) {
+	long, short := &metav1.Duration{Duration: time.Hour}, &metav1.Duration{Duration: time.Second}
+	for name, c := range map[string]struct {
+		retries *v1alpha1.Retries
+		says    string
+	}{
+		"none":                    {nil, ""},
+		"no backoff":              {&v1alpha1.Retries{}, ""},
+		"both":                    {&v1alpha1.Retries{Backoff: &v1alpha1.Backoff{Initial: short, Max: long}}, ""},
+		"the same":                {&v1alpha1.Retries{Backoff: &v1alpha1.Backoff{Initial: long, Max: long}}, ""},
+		"the wrong way round":     {&v1alpha1.Retries{Backoff: &v1alpha1.Backoff{Initial: long, Max: short}}, "1h0m0s is longer than the longest one of 1s"},
+		"above the usual longest": {&v1alpha1.Retries{Backoff: &v1alpha1.Backoff{Initial: long}}, "longest one of 10m0s: lower initial or raise max"},
+		"below the usual first":   {&v1alpha1.Retries{Backoff: &v1alpha1.Backoff{Max: short}}, "first pause of 10s"},
+	} {
+		faults := Check(v1alpha1.WorkflowSpec{Steps: []v1alpha1.WorkflowStep{{Name: "a"}, {Name: "b", Retries: c.retries}}})
+		if len(faults) == 0 && c.says == "" {
+			continue
+		}
+		if len(faults) != 1 || c.says == "" || faults[0].Field != "spec.steps[1].retries.backoff" || !strings.Contains(faults[0].Message, c.says) {
+			t.Errorf("%s: %+v, want %q", name, faults, c.says)
 		}
 	}
 }

@@ -43,6 +43,7 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 		if !slices.Contains(p.decision.Start, step.Name) {
 			continue
 		}
+		step.Attempt = p.seen.Steps[step.Name].Attempt + 1
 		if step.Inputs, err = expr.Resolve(step.Inputs, scope); err != nil {
 			return run.Refuse(v1alpha1.ReasonInvalidReference, "step %s: %v", step.Name, err)
 		}
@@ -56,7 +57,7 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 		return fmt.Errorf("start steps: %w", err)
 	}
 	for _, step := range steps {
-		p.seen.Steps[step.Name] = run.Seen{State: run.Pending, Reason: v1alpha1.ReasonProgressing, Message: "started"}
+		p.seen.Steps[step.Name] = run.Seen{State: run.Pending, Reason: v1alpha1.ReasonProgressing, Message: "started", Attempt: step.Attempt}
 	}
 	return nil
 }

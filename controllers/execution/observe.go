@@ -24,22 +24,31 @@ func (r *Reconciler) observe(ctx context.Context, p *pass) error {
 	}
 	p.seen = seen
 	for _, s := range p.obj.Status.Steps {
-		if seen.Steps[s.Name].State == run.Absent {
+		if forgotten(s, seen.Steps[s.Name]) {
 			p.remember(s)
 		}
 	}
 	return nil
 }
 
+// forgotten says whether the newest attempt that status knows is not seen.
+func forgotten(s v1alpha1.StepStatus, seen run.Seen) bool {
+	return seen.State == run.Absent || seen.Attempt < int(s.Attempts)
+}
+
 // remember keeps a step whose object somebody deleted from being run again:
 // what it came to stands in status, and what it did while it ran is not known.
 func (p *pass) remember(s v1alpha1.StepStatus) {
+	attempt := max(1, int(s.Attempts))
 	switch state := run.State(s.Phase); {
 	case state == run.Running:
-		p.seen.Steps[s.Name] = run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: s.Ref, Finished: p.now, Started: timeOf(s.StartedAt),
+		p.seen.Steps[s.Name] = run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: s.Ref, Finished: p.now, Started: timeOf(s.StartedAt), Attempt: attempt,
 			Message: "it was deleted before its result was read: look at what the action changed, then create another run"}
+	case s.RetryAt != nil: // what it failed with is not known any more
+		p.seen.Steps[s.Name] = run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: s.Ref, Finished: p.now, Attempt: attempt,
+			Message: "its last attempt was deleted before it was repeated: look at what the action changed, then create another run"}
 	case state.Ended() || state == run.Skipped:
-		p.seen.Steps[s.Name] = run.Seen{State: state, Reason: run.Reason(s.Reason), Message: s.Message, Ref: s.Ref,
+		p.seen.Steps[s.Name] = run.Seen{State: state, Reason: run.Reason(s.Reason), Message: s.Message, Ref: s.Ref, Attempt: int(s.Attempts),
 			Started: timeOf(s.StartedAt), Finished: timeOf(s.CompletedAt), Outputs: outputsOf(s.Outputs)}
 	}
 }

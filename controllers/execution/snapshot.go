@@ -1,10 +1,12 @@
 package execution
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/run"
@@ -76,6 +78,7 @@ func stepsOf(in []v1alpha1.WorkflowStep) []run.Step {
 			Name: s.Name, ActionType: s.ActionType, Image: s.Image, Inputs: raw(s.Inputs),
 			RunAfter: s.RunAfter, UsesWorkspace: s.UsesWorkspace, ServiceAccount: s.ServiceAccountName,
 		}
+		step.Retries = retriesOf(s.Retries)
 		step.When = s.When
 		for _, c := range s.Preconditions {
 			step.Preconditions = append(step.Preconditions, run.Precondition(c))
@@ -96,6 +99,35 @@ func stepsOf(in []v1alpha1.WorkflowStep) []run.Step {
 		out = append(out, step)
 	}
 	return out
+}
+
+// retriesOf fills in what a step does not say about its retries.
+func retriesOf(r *v1alpha1.Retries) run.Retries {
+	out := run.DefaultRetries()
+	if r == nil {
+		return out
+	}
+	if r.Limit != nil {
+		out.Limit = int(*r.Limit)
+	}
+	if len(r.Causes) > 0 {
+		out.Causes = nil
+	}
+	for _, c := range r.Causes {
+		out.Causes = append(out.Causes, run.Cause(c))
+	}
+	if b := r.Backoff; b != nil {
+		out.Initial, out.Max = timed(b.Initial, out.Initial), timed(b.Max, out.Max)
+		out.Factor = cmp.Or(int(b.Factor), out.Factor)
+	}
+	return out
+}
+
+func timed(d *metav1.Duration, otherwise time.Duration) time.Duration {
+	if d == nil {
+		return otherwise
+	}
+	return d.Duration
 }
 
 func edgeOf(e v1alpha1.Edge) run.Edge {

@@ -266,6 +266,10 @@ func (w *world) step(ae *v1alpha1.ActionExecution) {
 		ae.Status.Phase = v1alpha1.StepCancelled
 	case outcome == "hang" || ae.Status.Phase == "":
 		ae.Status.Phase, ae.Status.NodeName = v1alpha1.StepRunning, "node-1"
+	case outcome == busy:
+		ae.Status.Phase, ae.Status.CompletedAt = v1alpha1.StepFailed, seconds(w.now)
+		ae.Status.FailureCause, ae.Status.Began = v1alpha1.RetryExit, true
+		ae.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonStepFailed, Message: "exit code 75"}}
 	case outcome == "fail":
 		ae.Status.Phase = v1alpha1.StepFailed
 		ae.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonStepFailed, Message: "exit code 3"}}

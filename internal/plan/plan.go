@@ -35,7 +35,8 @@ type State struct {
 // soon as one edge will not be taken, or its when is false then; it fails if one
 // of its preconditions is false when it is about to start. Once a step failed whose failure matters,
 // or was cancelled, only steps that come after it start, unless the run goes
-// on; steps that run already end by themselves. A cancelled run and one past
+// on; steps that run already end by themselves. A step whose last attempt may be
+// repeated has not failed: it waits until its time has come and starts again. A cancelled run and one past
 // its deadline stop what runs.
 func Next(s State) run.Decision {
 	p := newPass(s)
@@ -53,7 +54,7 @@ func Next(s State) run.Decision {
 		return d
 	}
 	if s.Now.Before(s.Run.Deadline) {
-		d.WakeAt = s.Run.Deadline
+		d.WakeAt = wakeAt(s.Run.Deadline, d.Hold)
 	}
 	return d
 }
@@ -85,6 +86,7 @@ type pass struct {
 	failed  string               // first failed step in the order of the workflow
 	stands  map[string]run.State // what was seen, and what was decided to be skipped
 	behind  map[string]bool      // steps that come after one that failed
+	retries map[string]time.Time // when failed steps are tried again
 	cut     bool                 // a step was kept from its work by the end of the run
 
 	ends   map[string]expr.Outcome // how steps ended, for conditions
@@ -92,10 +94,13 @@ type pass struct {
 }
 
 func newPass(s State) *pass {
-	p := &pass{State: s, stands: make(map[string]run.State, len(s.Run.Steps)), behind: map[string]bool{}, ends: map[string]expr.Outcome{}}
+	p := &pass{State: s, stands: make(map[string]run.State, len(s.Run.Steps)), behind: map[string]bool{}, retries: map[string]time.Time{}, ends: map[string]expr.Outcome{}}
 	for _, step := range s.Run.Steps {
 		seen := s.Seen.Steps[step.Name]
 		state := seen.State
+		if p.retry(step) {
+			continue
+		}
 		p.stands[step.Name] = state
 		if state.Ended() || state == run.Skipped {
 			p.ends[step.Name] = expr.Outcome{Phase: string(state), Reason: string(seen.Reason)}
@@ -135,6 +140,10 @@ func (p *pass) stop() run.Reason {
 func (p *pass) decide(step run.Step, d *run.Decision) {
 	for _, edge := range step.Needs() {
 		p.behind[step.Name] = p.behind[step.Name] || p.behind[edge.Step]
+	}
+	if due, again := p.retries[step.Name]; again {
+		p.repeat(step, due, d)
+		return
 	}
 	if state := p.stands[step.Name]; state != run.Absent {
 		p.behind[step.Name] = p.behind[step.Name] || matters(step, state)

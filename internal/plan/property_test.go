@@ -23,6 +23,8 @@ type sim struct {
 	truth   map[string]run.State
 	started map[string]int
 	skipped map[string]run.Reason
+	// last is what became of the newest attempt of a step, as long as it failed.
+	last map[string]run.Seen
 
 	stopping bool
 	// told is what the planner was told last.
@@ -48,9 +50,9 @@ func TestAnyGraphInAnyOrder(t *testing.T) {
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
-	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 1)), truth: map[string]run.State{}, started: map[string]int{}, skipped: map[string]run.Reason{}, told: map[string]run.State{}}
+	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 1)), truth: map[string]run.State{}, started: map[string]int{}, skipped: map[string]run.Reason{}, last: map[string]run.Seen{}, told: map[string]run.State{}}
 	n := 1 + s.rand.IntN(12)
-	r := run.Run{Deadline: noon().Add(time.Hour)}
+	r := run.Run{UID: fmt.Sprint(seed), Deadline: noon().Add(time.Hour)}
 	for i := range n {
 		step := run.Step{Name: fmt.Sprintf("s%d", i)}
 		for j := range i {
@@ -63,6 +65,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		}
 		step.Continue = s.rand.IntN(6) == 0
 		s.condition(&step)
+		step.Retries = s.retries()
 		r.Steps = append(r.Steps, step)
 	}
 	r.Values.OutputTypes = map[string]map[string]string{}
@@ -93,6 +96,20 @@ func (s *sim) ends() []run.State {
 	return all[:1+s.rand.IntN(2)]
 }
 
+// retries are none, the usual ones, or any.
+func (s *sim) retries() run.Retries {
+	switch r := run.DefaultRetries(); s.rand.IntN(3) {
+	case 0:
+		return run.Retries{}
+	case 1:
+		return r
+	default:
+		all := []run.Cause{run.RetryableExit, run.Timeout, run.Infrastructure}
+		s.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		return run.Retries{Limit: s.rand.IntN(6), Causes: all[:1+s.rand.IntN(3)], Initial: r.Initial, Max: 3 * r.Initial, Factor: 1 + s.rand.IntN(4)}
+	}
+}
+
 // step finds a step by its name.
 func (s *sim) step(name string) run.Step {
 	i := slices.IndexFunc(s.state.Run.Steps, func(step run.Step) bool { return step.Name == name })
@@ -107,19 +124,40 @@ func (s *sim) stand(name string) run.State {
 	return s.truth[name]
 }
 
-// grave says whether a failure of the step, as it was told, ends the run.
+// grave says whether a failure of the step, as it was told, ends the run; one
+// that is to be repeated does not, unless that was given up.
 func (s *sim) grave(name string, state run.State) bool {
+	if state == run.Failed && s.again(name) {
+		return s.failed() && !s.state.Run.GoOn && !s.behind(name) && !s.step(name).Continue
+	}
 	return state == run.Cancelled || state == run.Failed && !s.step(name).Continue
 }
 
-// failed says whether a failure ends the run.
-func (s *sim) failed(states map[string]run.State) bool {
-	for name, state := range states {
-		if s.grave(name, state) {
+// failed says whether a failure ends the run that nothing mends.
+func (s *sim) failed() bool {
+	for name, state := range s.told {
+		if state == run.Cancelled || state == run.Failed && !s.step(name).Continue && !s.again(name) {
 			return true
 		}
 	}
 	return false
+}
+
+// again says whether a step that was told to have failed is to be repeated: a
+// second, plain telling of the rules.
+func (s *sim) again(name string) bool {
+	step, last := s.step(name), s.last[name]
+	if s.told[name] != run.Failed || last.Cause == "" || s.state.Cancelled || !s.state.Now.Before(s.state.Run.Deadline) {
+		return false
+	}
+	if !Due(s.state.Run.UID, step, last).Before(s.state.Run.Deadline) {
+		return false
+	}
+	if last.Cause == run.Infrastructure && !last.Began {
+		return last.Lost < 10
+	}
+	mayTwice := !last.Began || last.Repeatable || last.Cause == run.RetryableExit
+	return mayTwice && last.Attempt-last.Lost < 1+step.Retries.Limit && slices.Contains(step.Retries.Causes, last.Cause)
 }
 
 // behind says whether a step comes after one whose failure ends the run.
@@ -149,7 +187,7 @@ func (s *sim) round() bool {
 		if len(s.step(n.Step).Preconditions) == 0 {
 			s.t.Fatalf("%s fails without a reason: %+v", n.Step, n)
 		}
-		s.truth[n.Step] = run.Failed
+		s.truth[n.Step], s.last[n.Step] = run.Failed, run.Seen{State: run.Failed}
 	}
 	for _, name := range d.Start {
 		s.start(name)
@@ -174,11 +212,24 @@ func (s *sim) world() {
 		s.truth[name] = run.Running
 	case s.stopping:
 		s.truth[name] = run.Cancelled
-	case s.rand.IntN(8) == 0:
+	case s.rand.IntN(5) == 0:
 		s.truth[name] = run.Failed
+		s.fail(name)
 	default:
 		s.truth[name] = run.Succeeded
 	}
+}
+
+// fail says what became of the newest attempt of a step.
+func (s *sim) fail(name string) {
+	causes := []run.Cause{"", run.RetryableExit, run.RetryableExit, run.Timeout, run.Infrastructure, run.Infrastructure}
+	seen := s.last[name]
+	lost := seen.Lost
+	if seen.Uncounted() {
+		lost++
+	}
+	s.last[name] = run.Seen{State: run.Failed, Attempt: s.started[name], Lost: lost, Cause: causes[s.rand.IntN(len(causes))],
+		Began: s.rand.IntN(2) == 0, Repeatable: s.rand.IntN(2) == 0, Finished: s.state.Now}
 }
 
 // people suspend, resume and cancel; time passes.
@@ -194,6 +245,9 @@ func (s *sim) people() {
 		if s.rand.IntN(5) == 0 {
 			s.state.Suspended = false
 		}
+		if next := s.state.Now.Add(time.Duration(s.rand.IntN(8000)) * time.Millisecond); next.Before(s.state.Run.Deadline) {
+			s.state.Now = next
+		}
 	}
 }
 
@@ -206,7 +260,10 @@ func (s *sim) observe() {
 			state = old
 		}
 		s.told[name] = state
-		seen.Steps[name] = run.Seen{State: state}
+		seen.Steps[name] = run.Seen{State: state, Attempt: s.started[name]}
+		if state == run.Failed {
+			seen.Steps[name] = s.last[name]
+		}
 	}
 	for name, reason := range s.skipped {
 		delete(s.told, name)
@@ -228,10 +285,12 @@ func (s *sim) in(states ...run.State) []string {
 }
 
 func (s *sim) start(name string) {
+	s.once(name)
 	s.started[name]++
-	if s.started[name] > 1 || s.skipped[name] != "" || len(s.step(name).Preconditions) > 0 {
-		s.t.Fatalf("%s is started %d times, skipped %v", name, s.started[name], s.skipped[name])
+	if len(s.step(name).Preconditions) > 0 {
+		s.t.Fatalf("%s is started though its precondition never holds", name)
 	}
+	s.told[name] = run.Pending
 	for _, edge := range s.step(name).Needs() {
 		if Ask(edge.On, s.stand(edge.Step)) != Go {
 			s.t.Fatalf("%s is started and %s, after whose %v it runs, is %q", name, edge.Step, edge.On, s.stand(edge.Step))
@@ -246,9 +305,32 @@ func (s *sim) start(name string) {
 	}
 }
 
+// once holds that a step is started once, but for attempts that may be repeated
+// and whose pause is over.
+func (s *sim) once(name string) {
+	s.t.Helper()
+	if s.skipped[name] != "" || s.started[name] > 0 && !s.again(name) {
+		s.t.Fatalf("%s is started after %d attempts, skipped %v: %+v", name, s.started[name], s.skipped[name], s.last[name])
+	}
+	last, r := s.last[name], s.step(name).Retries
+	if s.started[name] == 0 {
+		return
+	}
+	pause := r.Initial
+	for range last.Attempt - 1 {
+		pause = min(pause*time.Duration(max(1, r.Factor)), r.Max)
+	}
+	if since := s.state.Now.Sub(last.Finished); since < pause*9/10 {
+		s.t.Fatalf("%s is tried again after %s, before %s less 10 %%", name, since, pause)
+	}
+	if s.started[name] > r.Limit+10 {
+		s.t.Fatalf("%s is started after %d attempts: %+v", name, s.started[name], r)
+	}
+}
+
 // hold checks a decision against what the planner was told.
 func (s *sim) hold(d run.Decision) {
-	bad := s.failed(s.told)
+	bad := s.failed()
 	late := !s.state.Now.Before(s.state.Run.Deadline)
 	if len(d.Start) > 0 && (late || s.state.Suspended || s.state.Cancelled) {
 		s.t.Fatalf("%v are started: late %v, suspended %v, cancelled %v", d.Start, late, s.state.Suspended, s.state.Cancelled)
@@ -266,21 +348,35 @@ func (s *sim) wakes(d run.Decision, late bool) {
 	if (d.Stop != "") != (late || s.state.Cancelled) {
 		s.t.Fatalf("stop is %q: late %v, cancelled %v", d.Stop, late, s.state.Cancelled)
 	}
-	wake := s.state.Run.Deadline
-	if len(d.Fail) > 0 {
-		wake = s.state.Now
+	want := s.state.Run.Deadline
+	for _, n := range d.Hold {
+		if n.Reason == v1alpha1.ReasonRetrying && n.RetryAt.Before(want) {
+			want = n.RetryAt
+		}
 	}
-	if d.Outcome == nil && !late && !d.WakeAt.Equal(wake) {
-		s.t.Fatalf("nobody wakes up at the deadline: %s", told(d))
+	if len(d.Fail) > 0 {
+		want = s.state.Now
+	}
+	if d.Outcome == nil && !late && !d.WakeAt.Equal(want) {
+		s.t.Fatalf("nobody wakes up at the deadline or for the next attempt at %s: %s", want, told(d))
 	}
 }
 
 // account holds that each step is started, skipped, held or known.
 func (s *sim) account(d run.Decision) {
 	s.t.Helper()
-	mentioned := len(d.Start) + len(d.Skip) + len(d.Fail) + len(d.Hold) + len(s.told)
-	if mentioned != len(s.state.Run.Steps) {
-		s.t.Fatalf("%d of %d steps are accounted for: %s", mentioned, len(s.state.Run.Steps), told(d))
+	decided := map[string]int{}
+	for _, name := range d.Start {
+		decided[name]++
+	}
+	for _, n := range slices.Concat(d.Skip, d.Fail, d.Hold) {
+		decided[n.Step]++
+	}
+	for _, step := range s.state.Run.Steps {
+		_, known := s.told[step.Name]
+		if n := decided[step.Name]; n > 1 || !known && n == 0 || known && n == 1 && !s.again(step.Name) {
+			s.t.Fatalf("%s is decided %d times and known %v: %s", step.Name, n, known, told(d))
+		}
 	}
 }
 
@@ -290,7 +386,7 @@ func (s *sim) end(o run.Outcome) {
 		s.t.Fatalf("the run ended %s and %v run", o.State, running)
 	}
 	done := len(s.in(run.Succeeded)) == len(s.state.Run.Steps)
-	bad := s.failed(s.truth)
+	bad := slices.ContainsFunc(s.state.Run.Steps, func(step run.Step) bool { return matters(step, s.truth[step.Name]) })
 	if bad && o.State == run.Succeeded || done && o.State != run.Succeeded {
 		s.t.Fatalf("the run ended %s with %v", o.State, s.truth)
 	}

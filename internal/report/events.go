@@ -30,15 +30,18 @@ func Events(old, now []metav1.Condition) []Event {
 }
 
 // StepEvents returns one event for each step whose phase changed to a final one
-// or to running.
+// or to running, or whose last attempt failed and is to be repeated.
 func StepEvents(old, now []v1alpha1.StepStatus) []Event {
-	before := map[string]v1alpha1.StepPhase{}
+	before := map[string]v1alpha1.StepStatus{}
 	for _, s := range old {
-		before[s.Name] = s.Phase
+		before[s.Name] = s
 	}
 	var out []Event
 	for _, s := range now {
-		if before[s.Name] == s.Phase || s.Phase == v1alpha1.StepPending {
+		if was := before[s.Name]; s.RetryAt != nil && (was.RetryAt == nil || was.Attempts < s.Attempts) {
+			out = append(out, Event{Type: corev1.EventTypeWarning, Reason: "StepRetrying", Message: fmt.Sprintf("step %s: %s", s.Name, s.Message)})
+		}
+		if before[s.Name].Phase == s.Phase || s.Phase == v1alpha1.StepPending {
 			continue
 		}
 		e := Event{Type: corev1.EventTypeNormal, Reason: "Step" + string(s.Phase), Message: fmt.Sprintf("step %s: %s", s.Name, s.Phase)}

@@ -122,6 +122,8 @@ func (e Execution) steps() []v1alpha1.StepStatus {
 			s.Phase, s.Reason, s.Message = ended[step.Name], string(notes[step.Name].Reason), notes[step.Name].Message
 		case seen.State == run.Absent:
 			s.Reason, s.Message = string(notes[step.Name].Reason), notes[step.Name].Message
+		case !notes[step.Name].RetryAt.IsZero():
+			s = retrying(seen, notes[step.Name])
 		default:
 			s = stepOf(step.Name, seen)
 		}
@@ -129,6 +131,15 @@ func (e Execution) steps() []v1alpha1.StepStatus {
 		out = append(out, s)
 	}
 	return out
+}
+
+// retrying is a step that waits for its next attempt; nobody is told a time
+// before which it does not start.
+func retrying(last run.Seen, why run.Note) v1alpha1.StepStatus {
+	return v1alpha1.StepStatus{
+		Name: why.Step, Phase: v1alpha1.StepPending, Reason: string(why.Reason), Message: why.Message,
+		Attempts: int32(last.Attempt), Ref: last.Ref, RetryAt: seconds(why.RetryAt.Add(time.Second - time.Nanosecond)),
+	}
 }
 
 // Settled returns the steps of a run that ended. A run that is refused ends
@@ -145,6 +156,8 @@ func Settled(old []v1alpha1.StepStatus, r run.Run, seen run.Observation) []v1alp
 		ended := has && (s.Phase == v1alpha1.StepSkipped || run.State(s.Phase).Ended())
 		switch now := seen.Steps[step.Name]; {
 		case ended:
+		case now.State == run.Absent && s.RetryAt != nil:
+			s.Phase, s.Reason, s.RetryAt = v1alpha1.StepFailed, v1alpha1.ReasonStepFailed, nil
 		case now.State == run.Absent:
 			s = v1alpha1.StepStatus{Name: step.Name, Phase: v1alpha1.StepSkipped, Reason: v1alpha1.ReasonDependencyFailed, Message: "the run ended before this step started"}
 		default:
@@ -157,7 +170,7 @@ func Settled(old []v1alpha1.StepStatus, r run.Run, seen run.Observation) []v1alp
 }
 
 func stepOf(name string, seen run.Seen) v1alpha1.StepStatus {
-	s := v1alpha1.StepStatus{Name: name, Phase: v1alpha1.StepPhase(seen.State), Reason: string(seen.Reason), Message: seen.Message, Ref: seen.Ref}
+	s := v1alpha1.StepStatus{Name: name, Phase: v1alpha1.StepPhase(seen.State), Reason: string(seen.Reason), Message: seen.Message, Ref: seen.Ref, Attempts: int32(seen.Attempt)}
 	if !seen.Started.IsZero() {
 		s.StartedAt = seconds(seen.Started)
 	}

@@ -141,6 +141,41 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// A step that waits for its next attempt is pending, says why and when, and
+// names its last attempt; a second before the time is not told.
+func TestRetryingSteps(t *testing.T) {
+	at := noon().Add(1500 * time.Millisecond)
+	e := Execution{Run: run.Run{Steps: steps(2)}, Now: noon(), Seen: run.Observation{Steps: map[string]run.Seen{
+		"s0": {State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: "run-s0-2", Attempt: 2, Started: noon(), Finished: noon()}, "s1": {State: run.Running, Attempt: 3}}},
+		Decision: run.Decision{Hold: []run.Note{{Step: "s0", Reason: v1alpha1.ReasonRetrying, Message: "busy", RetryAt: at}}}}
+	got := e.Status()
+	want := []v1alpha1.StepStatus{
+		{Name: "s0", Phase: v1alpha1.StepPending, Reason: v1alpha1.ReasonRetrying, Message: "busy", Attempts: 2, Ref: "run-s0-2", RetryAt: seconds(noon().Add(2 * time.Second))},
+		{Name: "s1", Phase: v1alpha1.StepRunning, Attempts: 3},
+	}
+	if diff := cmp.Diff(want, got.Steps); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+	if r := Find(got.Conditions, v1alpha1.ConditionReady); !strings.Contains(r.Message, "held: s0 (Retrying)") {
+		t.Errorf("Ready = %+v", r)
+	}
+	event := []Event{{"Warning", "StepRetrying", "step s0: busy"}}
+	again := []v1alpha1.StepStatus{{Name: "s0", Phase: v1alpha1.StepPending, Attempts: 1, RetryAt: want[0].RetryAt}}
+	for name, old := range map[string][]v1alpha1.StepStatus{"running before": {{Name: "s0", Phase: v1alpha1.StepRunning, Attempts: 2}}, "waited before": again, "known": want} {
+		events := StepEvents(old, want[:1])
+		if name == "known" && len(events) == 0 {
+			continue
+		}
+		if diff := cmp.Diff(event, events); diff != "" {
+			t.Errorf("%s: events (-want +got):\n%s", name, diff)
+		}
+	}
+	gone := Settled(want[:1], run.Run{Steps: steps(1)}, run.Observation{})
+	if gone[0].Phase != v1alpha1.StepFailed || gone[0].RetryAt != nil || gone[0].Attempts != 2 {
+		t.Errorf("after the run's end: %+v", gone[0])
+	}
+}
+
 func TestStepEvents(t *testing.T) {
 	old := []v1alpha1.StepStatus{{Name: "a", Phase: v1alpha1.StepRunning}, {Name: "b", Phase: v1alpha1.StepPending}, {Name: "c", Phase: v1alpha1.StepSucceeded}}
 	now := []v1alpha1.StepStatus{{Name: "a", Phase: v1alpha1.StepFailed, Message: "exit code 1"}, {Name: "b", Phase: v1alpha1.StepSkipped}, {Name: "c", Phase: v1alpha1.StepSucceeded}, {Name: "d", Phase: v1alpha1.StepPending}}

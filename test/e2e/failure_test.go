@@ -66,8 +66,8 @@ func TestStepTimesOut(t *testing.T) {
 	}
 }
 
-// An evicted pod ends a run whose action may not be repeated, and is replaced
-// when it may.
+// An evicted pod ends a run whose action may not be repeated; another attempt
+// follows when it may.
 func TestEviction(t *testing.T) {
 	for name, c := range map[string]struct{ contract, want string }{
 		"not-idempotent": {"", v1alpha1.ReasonEvicted},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
@@ -44,5 +45,25 @@ func TestFailureIsFollowed(t *testing.T) {
 	}
 	if j, _ := jobs(t, we.Namespace); len(j) != 5 {
 		t.Errorf("%d Jobs were made, want 5", len(j))
+	}
+}
+
+// A step whose action fails twice with a code that may pass is tried again
+// after its pauses, and each attempt is an object of its own.
+func TestRetries(t *testing.T) {
+	step := probe(t, "probe-again", "third", "  idempotent: true\n")
+	step.UsesWorkspace = true
+	step.Retries = &v1alpha1.Retries{Backoff: &v1alpha1.Backoff{Initial: &metav1.Duration{Duration: 2 * time.Second}, Factor: 3}}
+	began := time.Now()
+	we := start(t, namespace(t), "again", step)
+	finish(t, we, 2*time.Minute)
+	if s := we.Status.Steps[0]; we.Status.Phase != v1alpha1.ExecutionCompleted || s.Attempts != 3 || s.RetryAt != nil {
+		t.Errorf("the run is %s; step %+v, want three attempts", we.Status.Phase, s)
+	}
+	if least := (2 + 6) * time.Second * 9 / 10; time.Since(began) < least {
+		t.Errorf("three attempts took %s, with pauses of at least %s", time.Since(began), least)
+	}
+	if j, _ := jobs(t, we.Namespace); len(j) != 3 {
+		t.Errorf("%d Jobs were made, want 3", len(j))
 	}
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -23,6 +24,11 @@ func main() {
 	case "fail":
 		fmt.Fprintln(os.Stderr, "the probe fails because it was told to")
 		os.Exit(65)
+	case "third":
+		if n := count(); n < 3 {
+			fmt.Fprintf(os.Stderr, "the probe was told to fail twice, this is attempt %d\n", n)
+			os.Exit(75)
+		}
 	case "hang":
 		ended := make(chan os.Signal, 1)
 		signal.Notify(ended, syscall.SIGTERM)
@@ -42,6 +48,22 @@ func main() {
 		fmt.Fprintln(os.Stderr, "write outputs:", err)
 		os.Exit(75)
 	}
+}
+
+// count says how often the probe ran in this workspace, this time included.
+func count() int {
+	f, err := os.OpenFile("/workspace/attempts", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "open the count of attempts:", err)
+		os.Exit(65)
+	}
+	_, err = f.WriteString("x")
+	info, statErr := f.Stat()
+	if err := errors.Join(err, statErr, f.Close()); err != nil {
+		fmt.Fprintln(os.Stderr, "count attempts:", err)
+		os.Exit(65)
+	}
+	return int(info.Size())
 }
 
 // eat takes memory, touches all of it and keeps it until it is told to end, as
