@@ -46,8 +46,17 @@ func (c *Case) account(step run.Step) run.Verdict {
 // made says whether an account is, or will be, one that the controller makes:
 // it has the name of an ActionExecution.
 func (c *Case) made(name string) bool {
-	return slices.Contains(c.Actions, name) || name == c.Object ||
-		slices.ContainsFunc(c.Run.Steps, func(s run.Step) bool { return names.Step(c.Run.Name, s.Name) == name })
+	if slices.Contains(c.Actions, name) || name == c.Object {
+		return true
+	}
+	return slices.ContainsFunc(c.Run.Steps, func(s run.Step) bool {
+		for attempt := range run.MaxAttempts {
+			if names.Attempt(c.Run.Name, s.Name, attempt+1) == name {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // NamesOf lists the names of ActionExecutions.

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/names"
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/settings"
 	"github.com/kubernaut/kubernaut/internal/verify"
@@ -18,7 +19,7 @@ func listing(name string, accounts ...string) v1alpha1.ExecutionPolicy {
 }
 
 func TestAccountsThatStepsMayName(t *testing.T) {
-	rails, more, silent := listing("rails", "deployer", "run-a", "other-b", "default"), listing("more", "deployer"), listing("silent")
+	rails, more, silent := listing("rails", "deployer", "run-a", names.Attempt("run", "a", run.MaxAttempts), "other-b", "default"), listing("more", "deployer"), listing("silent")
 	for name, c := range map[string]struct {
 		account  string
 		policies []v1alpha1.ExecutionPolicy
@@ -36,6 +37,7 @@ func TestAccountsThatStepsMayName(t *testing.T) {
 		"not listed":                {"admin", []v1alpha1.ExecutionPolicy{rails}, []string{"admin", "ExecutionPolicy rails", "deployer"}},
 		"the beginning of one":      {"deploy", []v1alpha1.ExecutionPolicy{rails}, []string{"ExecutionPolicy rails"}},
 		"made for this step":        {"run-a", []v1alpha1.ExecutionPolicy{rails}, []string{"run-a", "made for one step"}},
+		"made for its last attempt": {names.Attempt("run", "a", run.MaxAttempts), []v1alpha1.ExecutionPolicy{rails}, []string{"made for one step"}},
 		"made for another run":      {"other-b", []v1alpha1.ExecutionPolicy{rails}, []string{"other-b", "made for one step"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -323,7 +323,7 @@ func (s *sim) once(name string) {
 	if since := s.state.Now.Sub(last.Finished); since < pause*9/10 {
 		s.t.Fatalf("%s is tried again after %s, before %s less 10 %%", name, since, pause)
 	}
-	if s.started[name] > r.Limit+10 {
+	if s.started[name] > r.Limit+run.MaxLost {
 		s.t.Fatalf("%s is started after %d attempts: %+v", name, s.started[name], r)
 	}
 }

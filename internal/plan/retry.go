@@ -11,10 +11,6 @@ import (
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
-// maxLost is how many attempts of a step may be lost before their action began
-// and be repeated without being counted: a cluster that loses more needs help.
-const maxLost = 10
-
 // Repeats says whether a failed attempt may be followed by another one, as far
 // as the step alone is concerned. What was lost before its action began is not
 // counted. What began may be done again if the action is idempotent, or ended
@@ -24,7 +20,7 @@ func Repeats(step run.Step, seen run.Seen) bool {
 	case seen.State != run.Failed || seen.Cause == "":
 		return false
 	case seen.Uncounted():
-		return seen.Lost < maxLost
+		return seen.Lost < run.MaxLost
 	case seen.Cause != run.RetryableExit && seen.Began && !seen.Repeatable:
 		return false
 	}
@@ -94,7 +90,7 @@ func (p *pass) repeat(step run.Step, due time.Time, d *run.Decision) {
 func failure(step run.Step, seen run.Seen, due time.Time) string {
 	what := fmt.Sprintf("attempt %d of %d failed", counted(seen), step.Retries.Limit+1)
 	if seen.Uncounted() {
-		what = fmt.Sprintf("an attempt was lost that is not counted, %d of at most %d", seen.Lost+1, maxLost)
+		what = fmt.Sprintf("an attempt was lost that is not counted, %d of at most %d", seen.Lost+1, run.MaxLost)
 	}
 	return fmt.Sprintf("%s; the next starts at %s: %s", what, due.Add(time.Second-time.Nanosecond).UTC().Format(time.RFC3339), seen.Message)
 }

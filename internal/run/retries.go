@@ -16,6 +16,16 @@ const (
 	Infrastructure Cause = "Infrastructure"
 )
 
+const (
+	// MaxLost is how many attempts of a step may be lost before their action began
+	// and be repeated without being counted: a cluster that loses more needs help.
+	MaxLost = 10
+	// MaxRetries is the highest Limit, as api/v1alpha1 has it.
+	MaxRetries = 10
+	// MaxAttempts is how many attempts of a step there can be.
+	MaxAttempts = 1 + MaxRetries + MaxLost
+)
+
 // Retries says how often and when a failed attempt is repeated.
 type Retries struct {
 	// Limit of further attempts.
