@@ -62,15 +62,17 @@ func Write(ctx context.Context, w io.Writer, c client.Reader, we *v1alpha1.Workf
 		return fmt.Errorf("list steps: %w", err)
 	}
 	children := map[string]v1alpha1.ActionExecution{}
-	for _, ae := range list.Items {
-		children[ae.Spec.Step] = ae
+	for _, ae := range list.Items { // the newest attempt of each
+		if last, ok := children[ae.Spec.Step]; !ok || last.Spec.Attempt < ae.Spec.Attempt {
+			children[ae.Spec.Step] = ae
+		}
 	}
 	for i, s := range we.Status.Steps {
 		branch, stem := "├─", "│ "
 		if i == len(we.Status.Steps)-1 && we.Status.PullRequest == nil {
 			branch, stem = "└─", "  "
 		}
-		fmt.Fprintf(w, "%s %s %s  %s%s%s\n", branch, sign(string(s.Phase)), s.Name, s.Phase, took(s), why(s))
+		fmt.Fprintf(w, "%s %s %s  %s%s%s%s\n", branch, sign(string(s.Phase)), s.Name, s.Phase, took(s), tries(s), why(s))
 		if ae, ok := children[s.Name]; ok && ae.Status.JobName != "" {
 			fmt.Fprintf(w, "%s    ActionExecution/%s → Job/%s → Pod/%s\n", stem, ae.Name, ae.Status.JobName, or(ae.Status.PodName, "…"))
 		}
@@ -86,6 +88,14 @@ func took(s v1alpha1.StepStatus) string {
 		return ""
 	}
 	return fmt.Sprintf(" (%s)", s.CompletedAt.Sub(s.StartedAt.Time).Round(time.Second))
+}
+
+// tries is the number of attempts, if one was not enough.
+func tries(s v1alpha1.StepStatus) string {
+	if s.Attempts < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" after %d attempts", s.Attempts)
 }
 
 // why is the reason of a step that does not simply go well.
