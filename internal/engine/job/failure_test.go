@@ -92,7 +92,7 @@ func TestJudge(t *testing.T) {
 			run.Failed, v1alpha1.ReasonStepFailed, "exit code 1: panic: oh"},
 		"exit code without text":      {jobOf(false), pods(podOf("x", 1, corev1.PodFailed, ended(2, "Error", " \n"))), run.Failed, v1alpha1.ReasonStepFailed, "exit code 2: Error"},
 		"out of memory":               {jobOf(false), pods(podOf("x", 1, corev1.PodFailed, ended(137, "OOMKilled", ""))), run.Failed, v1alpha1.ReasonOutOfMemory, "memory limit"},
-		"evicted, to be repeated":     {jobOf(true), pods(podOf("x", 1, corev1.PodFailed, disrupted)), run.Failed, v1alpha1.ReasonEvicted, "while the action ran, which may be repeated"},
+		"evicted, to be repeated":     {jobOf(true), pods(podOf("x", 1, corev1.PodFailed, disrupted)), run.Failed, v1alpha1.ReasonEvicted, "it is idempotent, so that it may be run again"},
 		"evicted, not to be repeated": {jobOf(false), pods(podOf("x", 1, corev1.PodFailed, disrupted)), run.Failed, v1alpha1.ReasonEvicted, "may not be repeated"},
 		"evicted and the Job gave up": {jobOf(true, jobFailed("BackoffLimitExceeded")), pods(podOf("x", 1, corev1.PodFailed, disrupted)), run.Failed, v1alpha1.ReasonEvicted, "x"},
 		"deadline of the pod": {jobOf(false), pods(podOf("x", 1, corev1.PodFailed, func(p *corev1.Pod) { p.Status.Reason = "DeadlineExceeded" })),

@@ -85,9 +85,9 @@ func turnedAway(pod *corev1.Pod) bool {
 func fate(seen run.Seen) string {
 	switch {
 	case !seen.Began:
-		return " before the action began"
+		return " before the action began: nothing was changed, so that it may be run again"
 	case seen.Repeatable:
-		return " while the action ran, which may be repeated"
+		return " while the action ran: it is idempotent, so that it may be run again"
 	}
 	return " and the action may not be repeated: look at what it changed, then create another run"
 }

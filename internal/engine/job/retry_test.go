@@ -101,6 +101,24 @@ func TestCauseOfAFailure(t *testing.T) {
 	}
 }
 
+// Whoever reads of a lost pod learns what to do.
+func TestALostPodSaysWhatItMeans(t *testing.T) {
+	for name, c := range map[string]struct {
+		twice bool
+		state func(*corev1.Pod)
+		says  string
+	}{
+		"not begun":      {false, waiting("ContainerCreating", ""), "nothing was changed"},
+		"idempotent":     {true, ended(143, "Error", ""), "it may be run again"},
+		"not idempotent": {false, ended(143, "Error", ""), "look at what it changed, then create another run"},
+	} {
+		got := Judge(jobOf(c.twice), []corev1.Pod{podOf("x", 1, corev1.PodFailed, both(c.state, disrupted))})
+		if got.Reason != v1alpha1.ReasonEvicted || !strings.Contains(got.Message, c.says) {
+			t.Errorf("%s: %s %q, want %q", name, got.Reason, got.Message, c.says)
+		}
+	}
+}
+
 // A lost pod counts from when it was lost, not from when it was made.
 func TestALostPodEndsWhenItIsLost(t *testing.T) {
 	if got := Judge(jobOf(true), []corev1.Pod{podOf("x", 1, corev1.PodFailed, disrupted)}); !got.Finished.Equal(at(8).Time) {
