@@ -110,11 +110,11 @@ func (s Set) Missing(have func(name string) bool) []v1alpha1.Finding {
 		if o.Workflow == nil {
 			continue
 		}
-		for i, step := range o.Workflow.Spec.Steps {
+		for _, step := range Steps(o.Workflow.Spec) {
 			if step.Action == "" || own[step.Action] || have(step.Action) {
 				continue
 			}
-			findings = append(findings, o.Finding(fmt.Sprintf("spec.steps[%d].action", i), v1alpha1.ReasonInvalidReference,
+			findings = append(findings, o.Finding(step.Field+".action", v1alpha1.ReasonInvalidReference,
 				fmt.Sprintf("step %q uses action %q, which neither this catalog nor the namespace has: add it or mend the name", step.Name, step.Action)))
 		}
 	}

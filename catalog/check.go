@@ -23,21 +23,14 @@ type Fault struct {
 	Message string
 }
 
-// Graph returns the steps of a workflow for internal/dag.
-func Graph(spec v1alpha1.WorkflowSpec) []dag.Step {
-	return graphOf(spec, func(v1alpha1.Edge) bool { return true })
-}
-
-// certain is the graph of those edges alone that make sure that the other step
-// succeeded, so that its outputs have values.
-func certain(spec v1alpha1.WorkflowSpec) []dag.Step {
-	return graphOf(spec, func(e v1alpha1.Edge) bool { return len(e.Ended) == 1 && e.Ended[0] == v1alpha1.EdgeSucceeded })
-}
+// Graph returns the steps of a workflow for internal/dag, without those of
+// onFailure and finally, which come behind.
+func Graph(spec v1alpha1.WorkflowSpec) []dag.Step { return graphOf(spec.Steps, every) }
 
 // graphOf takes runAfter, and of after what is asked for.
-func graphOf(spec v1alpha1.WorkflowSpec, take func(v1alpha1.Edge) bool) []dag.Step {
-	steps := make([]dag.Step, 0, len(spec.Steps))
-	for _, s := range spec.Steps {
+func graphOf(in []v1alpha1.WorkflowStep, take func(v1alpha1.Edge) bool) []dag.Step {
+	steps := make([]dag.Step, 0, len(in))
+	for _, s := range in {
 		before := slices.Clone(s.RunAfter)
 		for _, edge := range s.After {
 			if take(edge) {
@@ -52,28 +45,22 @@ func graphOf(spec v1alpha1.WorkflowSpec, take func(v1alpha1.Edge) bool) []dag.St
 // Check says everything that is wrong with a workflow by itself: its graph,
 // its parameters, its conditions and the references in its inputs.
 func Check(spec v1alpha1.WorkflowSpec) []Fault {
-	var faults []Fault
-	_, found := dag.Check(Graph(spec))
-	for _, f := range found {
-		faults = append(faults, Fault{Field: graphField(f), Reason: v1alpha1.ReasonInvalidDependencyGraph, Message: f.Message})
-	}
-	faults = append(faults, checkParameters(spec.Parameters)...)
-	certain := certain(spec)
-	for i, step := range spec.Steps {
-		faults = append(faults, checkEdges(i, step)...)
-		faults = append(faults, checkRetries(i, step)...)
-		faults = append(faults, checkReferences(spec, certain, i, step)...)
+	faults := append(checkGraphs(spec), checkParameters(spec.Parameters)...)
+	for _, step := range Steps(spec) {
+		faults = append(faults, checkEdges(step)...)
+		faults = append(faults, checkRetries(step)...)
+		faults = append(faults, checkReferences(spec, step)...)
 	}
 	_, bad := Conditions(spec, nil)
 	return append(faults, bad...)
 }
 
 // checkEdges refuses a step that says twice what it comes after.
-func checkEdges(at int, step v1alpha1.WorkflowStep) []Fault {
+func checkEdges(step Placed) []Fault {
 	var faults []Fault
 	for i, edge := range step.After {
 		if slices.Contains(step.RunAfter, edge.Step) {
-			faults = append(faults, Fault{Field: fmt.Sprintf("spec.steps[%d].after[%d]", at, i), Reason: v1alpha1.ReasonInvalidDependencyGraph,
+			faults = append(faults, Fault{Field: fmt.Sprintf("%s.after[%d]", step.Field, i), Reason: v1alpha1.ReasonInvalidDependencyGraph,
 				Message: fmt.Sprintf("step %q stands in runAfter, too, which means only when it succeeded: name it once", edge.Step)})
 		}
 	}
@@ -81,7 +68,7 @@ func checkEdges(at int, step v1alpha1.WorkflowStep) []Fault {
 }
 
 // checkRetries refuses a backoff whose pauses would shrink.
-func checkRetries(at int, step v1alpha1.WorkflowStep) []Fault {
+func checkRetries(step Placed) []Fault {
 	if step.Retries == nil || step.Retries.Backoff == nil {
 		return nil
 	}
@@ -96,31 +83,31 @@ func checkRetries(at int, step v1alpha1.WorkflowStep) []Fault {
 	if initial <= most {
 		return nil
 	}
-	return []Fault{{Field: fmt.Sprintf("spec.steps[%d].retries.backoff", at), Reason: v1alpha1.ReasonInvalid,
+	return []Fault{{Field: step.Field + ".retries.backoff", Reason: v1alpha1.ReasonInvalid,
 		Message: fmt.Sprintf("the first pause of %s is longer than the longest one of %s: lower initial or raise max", initial, most)}}
 }
 
-func graphField(f dag.Finding) string {
+func graphField(stage string, f dag.Finding) string {
 	switch f.Kind {
 	case dag.Empty:
-		return "spec.steps"
+		return stage
 	case dag.Unnamed, dag.Duplicate:
-		return fmt.Sprintf("spec.steps[%d]", f.Index)
+		return fmt.Sprintf("%s[%d]", stage, f.Index)
 	default:
-		return fmt.Sprintf("spec.steps[%d].runAfter", f.Index)
+		return fmt.Sprintf("%s[%d].runAfter", stage, f.Index)
 	}
 }
 
 // checkReferences holds the references of one step against what a run will
 // know when the step starts.
-func checkReferences(spec v1alpha1.WorkflowSpec, graph []dag.Step, at int, step v1alpha1.WorkflowStep) []Fault {
+func checkReferences(spec v1alpha1.WorkflowSpec, step Placed) []Fault {
 	if step.Inputs == nil {
 		return nil
 	}
 	refs, err := expr.References(step.Inputs.Raw)
 	var faults []Fault
 	fault := func(path, message string) {
-		field := fmt.Sprintf("spec.steps[%d].inputs", at)
+		field := step.Field + ".inputs"
 		if path != "" {
 			field += "." + path
 		}
@@ -132,9 +119,9 @@ func checkReferences(spec v1alpha1.WorkflowSpec, graph []dag.Step, at int, step 
 	if len(refs) == 0 {
 		return faults
 	}
-	before := dag.Before(graph, step.Name)
+	before := before(spec, step.Name, success)
 	for _, r := range refs {
-		if message := refuse(spec, before, r); message != "" {
+		if message := refuse(spec, step, before, r); message != "" {
 			fault(r.Path, message)
 		}
 	}
@@ -142,18 +129,23 @@ func checkReferences(spec v1alpha1.WorkflowSpec, graph []dag.Step, at int, step 
 }
 
 // refuse says why a reference will have no value; "" if it will.
-func refuse(spec v1alpha1.WorkflowSpec, before map[string]bool, r expr.Ref) string {
+func refuse(spec v1alpha1.WorkflowSpec, step Placed, before map[string]bool, r expr.Ref) string {
 	switch r.Kind {
 	case expr.Param:
 		if !slices.ContainsFunc(spec.Parameters, func(p v1alpha1.Parameter) bool { return p.Name == r.Name }) {
 			return fmt.Sprintf("%s names no parameter: add it to spec.parameters or mend the name", r)
 		}
 	case expr.Output:
-		if !slices.ContainsFunc(spec.Steps, func(s v1alpha1.WorkflowStep) bool { return s.Name == r.Step }) {
+		other := slices.IndexFunc(Steps(spec), func(s Placed) bool { return s.Name == r.Step })
+		if other < 0 {
 			return fmt.Sprintf("%s names no step", r)
 		}
+		remedy := fmt.Sprintf("add %q to runAfter", r.Step)
+		if list, _, _ := strings.Cut(Steps(spec)[other].Field, "["); !strings.HasPrefix(step.Field, list) {
+			remedy = list + " runs later"
+		}
 		if !before[r.Step] {
-			return fmt.Sprintf("%s may have no value, since %s need not have succeeded before: add %q to runAfter", r, r.Step, r.Step)
+			return fmt.Sprintf("%s may have no value, since %s need not have succeeded before: %s", r, r.Step, remedy)
 		}
 	case expr.Target:
 		return fmt.Sprintf("%s has no value: workflows have no target; name the object by parameters", r)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/internal/dag"
 	"github.com/kubernaut/kubernaut/internal/expr"
 )
 
@@ -36,13 +35,13 @@ func Conditions(spec v1alpha1.WorkflowSpec, outputs map[string]map[string]string
 	c := conditions{
 		known: Types{Parameters: map[string]string{}, Outputs: outputs},
 		named: Types{Parameters: map[string]string{}, Outputs: map[string]map[string]string{}},
-		graph: Graph(spec), sensitive: Sensitive(spec.Parameters),
+		spec:  spec, sensitive: Sensitive(spec.Parameters),
 	}
 	for _, p := range spec.Parameters {
 		c.known.Parameters[p.Name] = cmp.Or(p.Type, typeString)
 	}
-	for i, step := range spec.Steps {
-		c.step(i, step)
+	for _, step := range Steps(spec) {
+		c.step(step)
 	}
 	return c.named, c.faults
 }
@@ -50,24 +49,24 @@ func Conditions(spec v1alpha1.WorkflowSpec, outputs map[string]map[string]string
 // conditions is one check of all conditions.
 type conditions struct {
 	known, named Types
-	graph        []dag.Step
+	spec         v1alpha1.WorkflowSpec
 	sensitive    map[string]bool
 	faults       []Fault
 }
 
-func (c *conditions) step(at int, step v1alpha1.WorkflowStep) {
+func (c *conditions) step(step Placed) {
 	if step.When == "" && len(step.Preconditions) == 0 {
 		return
 	}
 	shape := expr.Shape{Params: c.known.Parameters, Outputs: map[string]map[string]string{}}
-	for name := range dag.Before(c.graph, step.Name) {
+	for name := range before(c.spec, step.Name, every) {
 		shape.Outputs[name] = c.known.Outputs[name]
 	}
 	if step.When != "" {
-		c.check(fmt.Sprintf("spec.steps[%d].when", at), step.When, shape)
+		c.check(step.Field+".when", step.When, shape)
 	}
 	for i, p := range step.Preconditions {
-		c.check(fmt.Sprintf("spec.steps[%d].preconditions[%d].condition", at, i), p.Condition, shape)
+		c.check(fmt.Sprintf("%s.preconditions[%d].condition", step.Field, i), p.Condition, shape)
 	}
 }
 

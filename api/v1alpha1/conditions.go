@@ -112,6 +112,10 @@ const (
 	ReasonDependencyFailed = "DependencyFailed"
 	// ReasonDependencySkipped: the step was skipped because one before it was, and it follows no such end.
 	ReasonDependencySkipped = "DependencySkipped"
+	// ReasonStageNotReached: the step belongs to onFailure and nothing failed, or the run ended before. Nothing to do.
+	ReasonStageNotReached = "StageNotReached"
+	// ReasonTerminated: spec.terminate was set.
+	ReasonTerminated = "Terminated"
 	// ReasonWhenFalse: the step's when did not hold. Nothing to do.
 	ReasonWhenFalse = "WhenFalse"
 	// ReasonConditionFailed: when or a precondition could not be evaluated. Mend it, or what it names.

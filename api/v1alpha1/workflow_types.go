@@ -28,6 +28,25 @@ type WorkflowSpec struct {
 	// +listMapKey=name
 	// +required
 	Steps []WorkflowStep `json:"steps"`
+	// OnFailure steps run when the steps have failed, to undo or to tell; the run
+	// stays failed.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	OnFailure []WorkflowStep `json:"onFailure,omitempty"`
+	// Finally steps run at the end, however it went, unless the run is terminated.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Finally []WorkflowStep `json:"finally,omitempty"`
+	// FinallyTimeout bounds onFailure and finally, each for itself, beyond the
+	// timeout of the run; default 10m.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:Type=string
+	// +optional
+	FinallyTimeout *metav1.Duration `json:"finallyTimeout,omitempty"`
 	// FailFast starts no step after one failed, but those that come after the
 	// failed one; default true. False goes on with whatever can run.
 	// +optional
@@ -35,7 +54,7 @@ type WorkflowSpec struct {
 	// Workspace that the steps share, made when a step uses it.
 	// +optional
 	Workspace *Workspace `json:"workspace,omitempty"`
-	// Timeout of a whole run; default 30m.
+	// Timeout of the steps of a run, from its start; default 30m.
 	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 	// +kubebuilder:validation:Type=string
 	// +optional

@@ -6,12 +6,13 @@ import (
 )
 
 // WorkflowExecutionSpec asks for one run. It cannot be changed after creation,
-// but for suspend and cancel.
+// but for suspend, cancel and terminate.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.workflowRef) != has(self.steps)",message="a run names a workflow or carries its own steps"
 // +kubebuilder:validation:XValidation:rule="has(self.steps) == has(self.workflowType)",message="workflowType belongs to a run with its own steps"
-// +kubebuilder:validation:XValidation:rule="(has(self.workflowRef) ? has(oldSelf.workflowRef) && self.workflowRef == oldSelf.workflowRef : !has(oldSelf.workflowRef)) && (has(self.workflowType) ? has(oldSelf.workflowType) && self.workflowType == oldSelf.workflowType : !has(oldSelf.workflowType)) && (has(self.steps) ? has(oldSelf.steps) && self.steps == oldSelf.steps : !has(oldSelf.steps)) && (has(self.parameters) ? has(oldSelf.parameters) && self.parameters == oldSelf.parameters : !has(oldSelf.parameters)) && (has(self.reason) ? has(oldSelf.reason) && self.reason == oldSelf.reason : !has(oldSelf.reason)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout))",message="a run cannot be changed but for suspend and cancel: create another run"
+// +kubebuilder:validation:XValidation:rule="(has(self.workflowRef) ? has(oldSelf.workflowRef) && self.workflowRef == oldSelf.workflowRef : !has(oldSelf.workflowRef)) && (has(self.workflowType) ? has(oldSelf.workflowType) && self.workflowType == oldSelf.workflowType : !has(oldSelf.workflowType)) && (has(self.steps) ? has(oldSelf.steps) && self.steps == oldSelf.steps : !has(oldSelf.steps)) && (has(self.parameters) ? has(oldSelf.parameters) && self.parameters == oldSelf.parameters : !has(oldSelf.parameters)) && (has(self.reason) ? has(oldSelf.reason) && self.reason == oldSelf.reason : !has(oldSelf.reason)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout))",message="a run cannot be changed but for suspend, cancel and terminate: create another run"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)",message="a cancelled run cannot be taken up again: create another run"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.terminate) || !oldSelf.terminate || (has(self.terminate) && self.terminate)",message="a terminated run cannot be taken up again: create another run"
 // +kubebuilder:validation:XValidation:rule="has(self.suspend) && self.suspend || !has(self.suspendReason) && !has(self.suspendedBy)",message="suspendReason and suspendedBy belong to a suspended run: take them out to resume it"
 type WorkflowExecutionSpec struct {
 	// WorkflowRef names the Workflow in the same namespace.
@@ -55,9 +56,12 @@ type WorkflowExecutionSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	SuspendedBy string `json:"suspendedBy,omitempty"`
-	// Cancel stops running steps and ends the run.
+	// Cancel stops running steps and ends the run; its finally steps still run.
 	// +optional
 	Cancel bool `json:"cancel,omitempty"`
+	// Terminate stops everything, finally steps too, and ends the run.
+	// +optional
+	Terminate bool `json:"terminate,omitempty"`
 }
 
 // ExecutionPhase is the short story of a run.
@@ -165,6 +169,23 @@ type RunSnapshot struct {
 	// +listMapKey=name
 	// +required
 	Steps []WorkflowStep `json:"steps"`
+	// OnFailure steps, pinned as the others are.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	OnFailure []WorkflowStep `json:"onFailure,omitempty"`
+	// Finally steps, pinned as the others are.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Finally []WorkflowStep `json:"finally,omitempty"`
+	// FinallyTimeout of each of the two; absent means 10m.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:Type=string
+	// +optional
+	FinallyTimeout *metav1.Duration `json:"finallyTimeout,omitempty"`
 	// FailFast of the workflow; absent means true.
 	// +optional
 	FailFast *bool `json:"failFast,omitempty"`
@@ -187,6 +208,40 @@ type RunSnapshot struct {
 	// Deadline after which the run is stopped.
 	// +required
 	Deadline metav1.Time `json:"deadline"`
+}
+
+// Stage is a part of a run.
+type Stage string
+
+// Stages of a run after its steps.
+const (
+	// StageOnFailure: steps that run when the others failed.
+	StageOnFailure Stage = "OnFailure"
+	// StageFinally: steps that run at the end, however it went.
+	StageFinally Stage = "Finally"
+)
+
+// Closing is what the steps of a run came to, and how long its last ones may take.
+type Closing struct {
+	// Stage that runs.
+	// +kubebuilder:validation:Enum=OnFailure;Finally
+	// +required
+	Stage Stage `json:"stage"`
+	// Deadline of the stage.
+	// +required
+	Deadline metav1.Time `json:"deadline"`
+	// Phase that the run came to before.
+	// +kubebuilder:validation:Enum=Completed;Failed;Cancelled
+	// +required
+	Phase ExecutionPhase `json:"phase"`
+	// Reason of that phase.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	Reason string `json:"reason"`
+	// Message of that phase.
+	// +kubebuilder:validation:MaxLength=2048
+	// +optional
+	Message string `json:"message,omitempty"`
 }
 
 // PullRequestSummary is the proposed change of a run.
@@ -233,8 +288,11 @@ type WorkflowExecutionStatus struct {
 	// Snapshot of what runs.
 	// +optional
 	Snapshot *RunSnapshot `json:"snapshot,omitempty"`
-	// Steps in the order of the workflow.
-	// +kubebuilder:validation:MaxItems=64
+	// Closing is set once onFailure or finally was begun.
+	// +optional
+	Closing *Closing `json:"closing,omitempty"`
+	// Steps in the order of the workflow, those of onFailure and finally last.
+	// +kubebuilder:validation:MaxItems=96
 	// +listType=map
 	// +listMapKey=name
 	// +optional

@@ -28,7 +28,7 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) error {
 		return nil
 	}
 	switch {
-	case p.obj.Spec.Cancel:
+	case p.obj.Spec.Cancel || p.obj.Spec.Terminate:
 		return run.Refuse(v1alpha1.ReasonCancelled, "cancelled before it started")
 	case p.obj.Spec.Suspend:
 		return &run.Wait{Reason: v1alpha1.ReasonSuspended, Message: "it has not started: " + plan.Suspended(p.obj.Spec.SuspendedBy, p.obj.Spec.SuspendReason)}
@@ -61,7 +61,7 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot,
 		return err
 	}
 	c := &gate.Case{
-		Run:         run.Run{Namespace: p.obj.Namespace, Name: p.obj.Name, UID: string(p.obj.UID), Steps: stepsOf(s.Steps)},
+		Run:         run.Run{Namespace: p.obj.Namespace, Name: p.obj.Name, UID: string(p.obj.UID), Steps: stepsOf(s)},
 		ContentHash: s.ContentHash, Policy: p.policy, Approvals: approvals.Items, Now: p.now,
 		Actions: gate.NamesOf(actions.Items), Scope: &scope, Sensitive: p.sensitive,
 	}
@@ -71,12 +71,7 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot,
 	if err := conditioned(s, schema, c.Contracts); err != nil {
 		return err
 	}
-	signers := make([]string, 0, len(c.Results))
-	for i := range s.Steps {
-		s.Steps[i].Image, s.Steps[i].ActionType = c.Run.Steps[i].Image, c.Run.Steps[i].ActionType
-		signers = append(signers, fmt.Sprintf("%s by %s", s.Steps[i].Name, c.Results[i].Signer))
-		s.PolicySet = c.Results[i].PolicySet
-	}
+	signers := pinned(s, c)
 	status := &p.obj.Status
 	status.Snapshot, status.Engine, status.StartedAt = s, r.options.Engine.Name(), seconds(p.now)
 	status.Phase = v1alpha1.ExecutionExecuting
@@ -85,14 +80,30 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot,
 	return r.keep(ctx, p)
 }
 
+// pinned writes the images that were verified into the snapshot and lists who
+// signed them.
+func pinned(s *v1alpha1.RunSnapshot, c *gate.Case) []string {
+	signers := make([]string, 0, len(c.Results))
+	at := 0
+	for _, list := range listsOf(s) {
+		for i := range list {
+			list[i].Image, list[i].ActionType = c.Run.Steps[at].Image, c.Run.Steps[at].ActionType
+			signers = append(signers, fmt.Sprintf("%s by %s", list[i].Name, c.Results[at].Signer))
+			s.PolicySet = c.Results[at].PolicySet
+			at++
+		}
+	}
+	return signers
+}
+
 // conditioned checks the conditions of a run once more, now that the contracts
 // of all its images are known, and keeps the types of what they name.
 func conditioned(s *v1alpha1.RunSnapshot, schema []v1alpha1.Parameter, contracts []contract.Contract) error {
 	outputs := map[string]map[string]string{}
-	for i, step := range s.Steps {
+	for i, step := range stepsOf(s) {
 		outputs[step.Name] = catalog.OutputTypes(contracts[i])
 	}
-	types, faults := catalog.Conditions(v1alpha1.WorkflowSpec{Parameters: schema, Steps: s.Steps}, outputs)
+	types, faults := catalog.Conditions(v1alpha1.WorkflowSpec{Parameters: schema, Steps: s.Steps, OnFailure: s.OnFailure, Finally: s.Finally}, outputs)
 	s.ParameterTypes, s.OutputTypes = types.Parameters, types.Outputs
 	return refuse(faults)
 }

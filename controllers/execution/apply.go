@@ -3,7 +3,6 @@ package execution
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -38,28 +37,33 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	var steps []run.Step
 	for _, step := range p.run.Steps {
 		if !slices.Contains(p.decision.Start, step.Name) {
 			continue
 		}
 		step.Attempt = p.seen.Steps[step.Name].Attempt + 1
-		if step.Inputs, err = expr.Resolve(step.Inputs, scope); err != nil {
-			return run.Refuse(v1alpha1.ReasonInvalidReference, "step %s: %v", step.Name, err)
-		}
-		steps = append(steps, step)
-	}
-	if err := r.options.Engine.Start(ctx, p.run, steps); err != nil {
+		err := r.begin(ctx, p, step, scope)
 		if refusal, ok := run.AsRefusal(err); ok {
-			// What runs already must not go on under a run that ended.
-			return errors.Join(refusal, r.options.Engine.Stop(ctx, p.run, refusal.Reason))
+			// What the failure of the step means for the run is planned next.
+			p.decision.Fail = append(p.decision.Fail, run.Note{Step: step.Name, Reason: refusal.Reason, Message: refusal.Message})
+			p.decision.WakeAt = p.now
+			continue
 		}
-		return fmt.Errorf("start steps: %w", err)
-	}
-	for _, step := range steps {
+		if err != nil {
+			return fmt.Errorf("start step %s: %w", step.Name, err)
+		}
 		p.seen.Steps[step.Name] = run.Seen{State: run.Pending, Reason: v1alpha1.ReasonProgressing, Message: "started", Attempt: step.Attempt}
 	}
 	return nil
+}
+
+// begin starts one step with the values of its inputs. A Refusal is about this
+// step alone.
+func (r *Reconciler) begin(ctx context.Context, p *pass, step run.Step, scope expr.Scope) (err error) {
+	if step.Inputs, err = expr.Resolve(step.Inputs, scope); err != nil {
+		return run.Refuse(v1alpha1.ReasonInvalidReference, "inputs: %v", err)
+	}
+	return r.options.Engine.Start(ctx, p.run, []run.Step{step})
 }
 
 // known collects the values that are known before any step has run.

@@ -52,16 +52,18 @@ func (r *Reconciler) load(ctx context.Context, p *pass) (*v1alpha1.RunSnapshot, 
 // snapshot copies what a run is started with; actions of the catalog become
 // their images.
 func (r *Reconciler) snapshot(ctx context.Context, p *pass, spec v1alpha1.WorkflowSpec) (*v1alpha1.RunSnapshot, error) {
-	s := &v1alpha1.RunSnapshot{FailFast: spec.FailFast}
-	for _, step := range spec.Steps {
-		step = *step.DeepCopy()
-		if err := r.pin(ctx, p.obj.Namespace, &step); err != nil {
-			return nil, err
+	spec = *spec.DeepCopy()
+	s := &v1alpha1.RunSnapshot{FailFast: spec.FailFast, Steps: spec.Steps, OnFailure: spec.OnFailure, Finally: spec.Finally, FinallyTimeout: spec.FinallyTimeout}
+	for _, list := range listsOf(s) {
+		for i := range list {
+			step := &list[i]
+			if err := r.pin(ctx, p.obj.Namespace, step); err != nil {
+				return nil, err
+			}
+			if step.UsesWorkspace && s.Workspace == nil {
+				s.Workspace = workspaceOf(spec.Workspace)
+			}
 		}
-		if step.UsesWorkspace && s.Workspace == nil {
-			s.Workspace = workspaceOf(spec.Workspace)
-		}
-		s.Steps = append(s.Steps, step)
 	}
 	timeout := defaultTimeout
 	if spec.Timeout != nil {

@@ -31,9 +31,11 @@ func (r *Reconciler) observe(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// forgotten says whether the newest attempt that status knows is not seen.
+// forgotten says whether status knows more of a step than is seen: that it
+// ended for good, or a newer attempt.
 func forgotten(s v1alpha1.StepStatus, seen run.Seen) bool {
-	return seen.State == run.Absent || seen.Attempt < int(s.Attempts)
+	state := run.State(s.Phase)
+	return state.Ended() || state == run.Skipped || seen.State == run.Absent || seen.Attempt < int(s.Attempts)
 }
 
 // remember keeps a step whose object somebody deleted from being run again:
@@ -72,7 +74,7 @@ func (r *Reconciler) plan(_ context.Context, p *pass) error {
 	p.decision = plan.Next(plan.State{
 		Run: p.run, Seen: p.seen, Now: p.now, MaxParallel: p.policy.MaxParallel,
 		Suspended: p.obj.Spec.Suspend, SuspendedBy: p.obj.Spec.SuspendedBy, SuspendReason: p.obj.Spec.SuspendReason,
-		Cancelled: p.obj.Spec.Cancel, Traits: r.options.Engine.Traits(),
+		Cancelled: p.obj.Spec.Cancel, Terminated: p.obj.Spec.Terminate, Traits: r.options.Engine.Traits(),
 	})
 	return nil
 }

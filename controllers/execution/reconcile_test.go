@@ -156,7 +156,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 				t.Errorf("the foreign object was touched: %v", err)
 			}
 			e := w.run()
-			if got := told(e); got != "Failed Stalled=True/ForeignObject Ready=False/ForeignObject a:Skipped b:Skipped" {
+			if got := told(e); got != "Failed Stalled=True/ForeignObject Ready=False/ForeignObject a:Failed b:Skipped" {
 				t.Errorf("status = %s", got)
 			}
 		})
@@ -219,7 +219,7 @@ func TestSuspendCancelAndDeadline(t *testing.T) {
 		"a fails": {func(w *world) { w.outcome["a"] = "fail" },
 			"Failed Stalled=True/StepFailed Ready=False/StepFailed a:Failed b:Skipped"},
 		"a lacks an output that b needs": {func(w *world) { w.outcome["a"] = `{"other":1}` },
-			"Failed Stalled=True/InvalidReference Ready=False/InvalidReference a:Succeeded b:Skipped"},
+			"Failed Stalled=True/InvalidReference Ready=False/InvalidReference a:Succeeded b:Failed"},
 		"b puts out nonsense": {func(w *world) { w.outcome["b"] = `{"prNumber":"seven"}` },
 			"Failed Stalled=True/OutputsInvalid Ready=False/OutputsInvalid a:Succeeded b:Succeeded"},
 	} {

@@ -181,7 +181,7 @@ func TestRetriesOfAStep(t *testing.T) {
 			Initial: &metav1.Duration{}, Factor: 3, Max: &metav1.Duration{Duration: time.Minute}}},
 			run.Retries{Causes: []run.Cause{run.Timeout}, Factor: 3, Max: time.Minute}},
 	} {
-		if diff := cmp.Diff(c.want, stepsOf([]v1alpha1.WorkflowStep{{Name: "a", Retries: c.said}})[0].Retries); diff != "" {
+		if diff := cmp.Diff(c.want, stageOf(run.Main, []v1alpha1.WorkflowStep{{Name: "a", Retries: c.said}})[0].Retries); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

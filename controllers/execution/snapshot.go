@@ -16,6 +16,10 @@ import (
 // execution.
 const defaultTimeout = 30 * time.Minute
 
+// finallyTimeout bounds each closing stage that says nothing: the time that one
+// action has by default.
+const finallyTimeout = 10 * time.Minute
+
 // restore rebuilds the run from its snapshot alone.
 func (p *pass) restore() {
 	p.run = run.Run{Namespace: p.obj.Namespace, Name: p.obj.Name, UID: string(p.obj.UID)}
@@ -24,7 +28,12 @@ func (p *pass) restore() {
 		return
 	}
 	p.run.Deadline = s.Deadline.Time
-	p.run.Steps = stepsOf(s.Steps)
+	p.run.Steps = stepsOf(s)
+	p.run.FinallyTimeout = finallyTimeout
+	if s.FinallyTimeout != nil {
+		p.run.FinallyTimeout = s.FinallyTimeout.Duration
+	}
+	p.run.Closing = closingOf(p.obj.Status.Closing)
 	p.run.Facts = p.facts(s)
 	p.run.Values = p.values(s)
 	p.run.GoOn = s.FailFast != nil && !*s.FailFast
@@ -48,8 +57,8 @@ func (p *pass) facts(s *v1alpha1.RunSnapshot) map[string]string {
 		Step  string `json:"step"`
 		Image string `json:"image"`
 	}
-	images := make([]image, 0, len(s.Steps))
-	for _, step := range s.Steps {
+	var images []image
+	for _, step := range stepsOf(s) {
 		images = append(images, image{step.Name, step.Image})
 	}
 	provenance, _ := json.Marshal(images) // strings cannot fail
@@ -71,11 +80,35 @@ func (p *pass) facts(s *v1alpha1.RunSnapshot) map[string]string {
 	return facts
 }
 
-func stepsOf(in []v1alpha1.WorkflowStep) []run.Step {
+// closingOf reads what a run came to before its closing stage.
+func closingOf(c *v1alpha1.Closing) *run.Closing {
+	if c == nil {
+		return nil
+	}
+	states := map[v1alpha1.ExecutionPhase]run.State{v1alpha1.ExecutionCompleted: run.Succeeded, v1alpha1.ExecutionFailed: run.Failed, v1alpha1.ExecutionCancelled: run.Cancelled}
+	return &run.Closing{Stage: run.Stage(c.Stage), Deadline: c.Deadline.Time,
+		Outcome: run.Outcome{State: states[c.Phase], Reason: run.Reason(c.Reason), Message: c.Message}}
+}
+
+// listsOf are the steps of a snapshot, in the order of run.Stages.
+func listsOf(s *v1alpha1.RunSnapshot) [][]v1alpha1.WorkflowStep {
+	return [][]v1alpha1.WorkflowStep{s.Steps, s.OnFailure, s.Finally}
+}
+
+// stepsOf lists all steps of a snapshot, stage by stage.
+func stepsOf(s *v1alpha1.RunSnapshot) []run.Step {
+	var out []run.Step
+	for i, list := range listsOf(s) {
+		out = append(out, stageOf(run.Stages()[i], list)...)
+	}
+	return out
+}
+
+func stageOf(stage run.Stage, in []v1alpha1.WorkflowStep) []run.Step {
 	out := make([]run.Step, 0, len(in))
 	for _, s := range in {
 		step := run.Step{
-			Name: s.Name, ActionType: s.ActionType, Image: s.Image, Inputs: raw(s.Inputs),
+			Name: s.Name, Stage: stage, ActionType: s.ActionType, Image: s.Image, Inputs: raw(s.Inputs),
 			RunAfter: s.RunAfter, UsesWorkspace: s.UsesWorkspace, ServiceAccount: s.ServiceAccountName,
 		}
 		step.Retries = retriesOf(s.Retries)

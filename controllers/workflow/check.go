@@ -56,7 +56,7 @@ func (r *Reconciler) actions(ctx context.Context, p *pass) error {
 	p.contracts = map[string]contract.Contract{}
 	var missing []string
 	seen := map[string]bool{}
-	for _, step := range p.obj.Spec.Steps {
+	for _, step := range manifests.Steps(p.obj.Spec) {
 		if step.Action == "" || seen[step.Action] {
 			continue
 		}

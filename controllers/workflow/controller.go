@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	manifests "github.com/kubernaut/kubernaut/catalog"
 	"github.com/kubernaut/kubernaut/internal/record"
 )
 
@@ -59,7 +60,7 @@ func newReconciler(c client.Client, opts Options) *Reconciler {
 
 func actionsOf(o client.Object) []string {
 	var names []string
-	for _, s := range o.(*v1alpha1.Workflow).Spec.Steps {
+	for _, s := range manifests.Steps(o.(*v1alpha1.Workflow).Spec) {
 		if s.Action != "" {
 			names = append(names, s.Action)
 		}

@@ -19,18 +19,18 @@ import (
 func (r *Reconciler) inputs(_ context.Context, p *pass) error {
 	var faults []manifests.Fault
 	sensitive := manifests.Sensitive(p.obj.Spec.Parameters)
-	for i, step := range p.obj.Spec.Steps {
-		given, refs, err := split(step)
+	for _, step := range manifests.Steps(p.obj.Spec) {
+		given, refs, err := split(step.WorkflowStep)
 		if err != nil {
-			faults = append(faults, fault(i, ".inputs", v1alpha1.ReasonInvalidParameters, err.Error()))
+			faults = append(faults, fault(step.Field, ".inputs", v1alpha1.ReasonInvalidParameters, err.Error()))
 			continue
 		}
 		if c, known := p.contracts[step.Action]; known {
-			faults = append(faults, checkInputs(i, c, given, refs)...)
-			faults = append(faults, checkExposed(i, c, sensitive, refs)...)
-			faults = append(faults, checkCredentials(i, c, step.Credentials)...)
+			faults = append(faults, checkInputs(step.Field, c, given, refs)...)
+			faults = append(faults, checkExposed(step.Field, c, sensitive, refs)...)
+			faults = append(faults, checkCredentials(step.Field, c, step.Credentials)...)
 		}
-		faults = append(faults, p.checkOutputs(i, refs)...)
+		faults = append(faults, p.checkOutputs(step.Field, refs)...)
 	}
 	return refuse(append(faults, p.checkConditions()...))
 }
@@ -38,7 +38,7 @@ func (r *Reconciler) inputs(_ context.Context, p *pass) error {
 // checkConditions holds every condition against the types of the outputs that it names.
 func (p *pass) checkConditions() []manifests.Fault {
 	outputs := map[string]map[string]string{}
-	for _, step := range p.obj.Spec.Steps {
+	for _, step := range manifests.Steps(p.obj.Spec) {
 		if c, known := p.contracts[step.Action]; known {
 			outputs[step.Name] = manifests.OutputTypes(c)
 		}
@@ -47,8 +47,8 @@ func (p *pass) checkConditions() []manifests.Fault {
 	return faults
 }
 
-func fault(step int, field, reason, message string) manifests.Fault {
-	return manifests.Fault{Field: fmt.Sprintf("spec.steps[%d]%s", step, field), Reason: reason, Message: message}
+func fault(step string, field, reason, message string) manifests.Fault {
+	return manifests.Fault{Field: step + field, Reason: reason, Message: message}
 }
 
 // split tells inputs that are known now from those that hold references. The
@@ -86,7 +86,7 @@ func split(step v1alpha1.WorkflowStep) (given map[string]any, refs map[string][]
 
 // checkInputs has the contract judge what is known and leaves out what it says
 // of inputs whose value comes with the run.
-func checkInputs(step int, c contract.Contract, given map[string]any, refs map[string][]expr.Ref) []manifests.Fault {
+func checkInputs(step string, c contract.Contract, given map[string]any, refs map[string][]expr.Ref) []manifests.Fault {
 	var faults []manifests.Fault
 	for _, name := range slices.Sorted(maps.Keys(refs)) {
 		if _, ok := c.Input(name); !ok {
@@ -107,7 +107,7 @@ func checkInputs(step int, c contract.Contract, given map[string]any, refs map[s
 }
 
 // checkExposed refuses sensitive parameters in inputs that are not.
-func checkExposed(step int, c contract.Contract, sensitive map[string]bool, refs map[string][]expr.Ref) []manifests.Fault {
+func checkExposed(step string, c contract.Contract, sensitive map[string]bool, refs map[string][]expr.Ref) []manifests.Fault {
 	var faults []manifests.Fault
 	for _, name := range slices.Sorted(maps.Keys(refs)) {
 		if in, ok := c.Input(name); !ok || in.Sensitive {
@@ -122,7 +122,7 @@ func checkExposed(step int, c contract.Contract, sensitive map[string]bool, refs
 
 // checkCredentials refuses credentials that the action does not read and the
 // lack of those that it must have.
-func checkCredentials(step int, c contract.Contract, given []v1alpha1.Credential) []manifests.Fault {
+func checkCredentials(step string, c contract.Contract, given []v1alpha1.Credential) []manifests.Fault {
 	var faults []manifests.Fault
 	for _, g := range given {
 		if !slices.ContainsFunc(c.Spec.Credentials, func(d contract.Credential) bool { return d.Name == g.Name }) {
@@ -139,7 +139,7 @@ func checkCredentials(step int, c contract.Contract, given []v1alpha1.Credential
 
 // checkOutputs refuses references to outputs that the other step's action does
 // not declare.
-func (p *pass) checkOutputs(step int, refs map[string][]expr.Ref) []manifests.Fault {
+func (p *pass) checkOutputs(step string, refs map[string][]expr.Ref) []manifests.Fault {
 	var faults []manifests.Fault
 	for _, input := range slices.Sorted(maps.Keys(refs)) {
 		for _, ref := range refs[input] {
@@ -157,7 +157,7 @@ func (p *pass) checkOutputs(step int, refs map[string][]expr.Ref) []manifests.Fa
 
 // actionOf returns the Action of a step, empty if it has none.
 func (p *pass) actionOf(step string) string {
-	for _, s := range p.obj.Spec.Steps {
+	for _, s := range manifests.Steps(p.obj.Spec) {
 		if s.Name == step {
 			return s.Action
 		}

@@ -22,6 +22,8 @@ type State struct {
 	MaxParallel int
 	// Suspended starts no step; Cancelled stops the run.
 	Suspended, Cancelled bool
+	// Terminated stops the run and keeps Finally from running, too.
+	Terminated bool
 	// SuspendedBy and SuspendReason say who suspended the run, and why; both may be empty.
 	SuspendedBy, SuspendReason string
 	Traits                     run.Traits
@@ -36,26 +38,28 @@ type State struct {
 // of its preconditions is false when it is about to start. Once a step failed whose failure matters,
 // or was cancelled, only steps that come after it start, unless the run goes
 // on; steps that run already end by themselves. A step whose last attempt may be
-// repeated has not failed: it waits until its time has come and starts again. A cancelled run and one past
-// its deadline stop what runs.
+// repeated has not failed: it waits until its time has come and starts again. A
+// cancelled run and one past its deadline stop what runs. When nothing of Main is
+// left, OnFailure and Finally follow, each with the same rules among its own steps
+// and its own deadline.
 func Next(s State) run.Decision {
-	p := newPass(s)
+	p := newPass(current(s))
 	var d run.Decision
 	d.Stop = p.stop()
-	for _, i := range order(s.Run.Steps) {
-		p.decide(s.Run.Steps[i], &d)
+	for _, i := range order(p.Run.Steps) {
+		p.decide(p.Run.Steps[i], &d)
 	}
 	switch {
 	case len(d.Fail) > 0: // what that means is decided once it is written down
 		d.WakeAt = s.Now
-		return d
 	case p.running == 0 && len(d.Start) == 0 && len(d.Hold) == 0:
 		d.Outcome = p.outcome(d.Stop)
+		follow(s, &d)
 		return d
+	case s.Now.Before(p.Run.Deadline):
+		d.WakeAt = wakeAt(p.Run.Deadline, d.Hold)
 	}
-	if s.Now.Before(s.Run.Deadline) {
-		d.WakeAt = wakeAt(s.Run.Deadline, d.Hold)
-	}
+	pending(s, p.Run.Stage(), p.Run.Stage(), &d)
 	return d
 }
 
@@ -102,9 +106,6 @@ func newPass(s State) *pass {
 			continue
 		}
 		p.stands[step.Name] = state
-		if state.Ended() || state == run.Skipped {
-			p.ends[step.Name] = expr.Outcome{Phase: string(state), Reason: string(seen.Reason)}
-		}
 		switch {
 		case state == run.Running || state == run.Pending:
 			p.running++
@@ -113,12 +114,22 @@ func newPass(s State) *pass {
 		}
 		p.cut = p.cut || state == run.Cancelled || state == run.Skipped && cutShort(seen.Reason)
 	}
+	p.remember()
 	return p
+}
+
+// remember collects how steps of all stages ended.
+func (p *pass) remember() {
+	for name, seen := range p.Seen.Steps {
+		if _, again := p.retries[name]; !again && (seen.State.Ended() || seen.State == run.Skipped) {
+			p.ends[name] = expr.Outcome{Phase: string(seen.State), Reason: string(seen.Reason)}
+		}
+	}
 }
 
 // cutShort says whether a step was skipped because its run ended.
 func cutShort(reason run.Reason) bool {
-	return reason == v1alpha1.ReasonCancelled || reason == v1alpha1.ReasonTimeout
+	return reason == v1alpha1.ReasonTerminated || reason == v1alpha1.ReasonCancelled || reason == v1alpha1.ReasonTimeout
 }
 
 // matters says whether a state of a step makes its run fail.
@@ -129,6 +140,8 @@ func matters(step run.Step, state run.State) bool {
 // stop says why running steps must be stopped; empty means that they need not.
 func (p *pass) stop() run.Reason {
 	switch {
+	case p.Terminated:
+		return v1alpha1.ReasonTerminated
 	case p.Cancelled:
 		return v1alpha1.ReasonCancelled
 	case !p.Now.Before(p.Run.Deadline):
@@ -195,10 +208,12 @@ func (p *pass) fails(step run.Step, n run.Note, d *run.Decision) {
 // skip says why a step that was not started never will be.
 func (p *pass) skip(step run.Step, stop run.Reason) *run.Note {
 	p.cut = p.cut || stop != ""
-	if stop == v1alpha1.ReasonCancelled {
+	switch stop {
+	case v1alpha1.ReasonTerminated:
+		return &run.Note{Step: step.Name, Reason: stop, Message: "the run was terminated before this step started"}
+	case v1alpha1.ReasonCancelled:
 		return &run.Note{Step: step.Name, Reason: stop, Message: "the run was cancelled before this step started"}
-	}
-	if stop != "" {
+	case v1alpha1.ReasonTimeout:
 		return &run.Note{Step: step.Name, Reason: stop, Message: "the run's time was over before this step started"}
 	}
 	waits := false
@@ -269,6 +284,8 @@ func (p *pass) outcome(stop run.Reason) *run.Outcome {
 		return &run.Outcome{State: run.Succeeded, Reason: v1alpha1.ReasonSucceeded, Message: fmt.Sprintf("all %d steps succeeded", done)}
 	case p.failed == "" && !p.cut:
 		return &run.Outcome{State: run.Succeeded, Reason: v1alpha1.ReasonSucceeded, Message: fmt.Sprintf("%d of %d steps succeeded; no other had to", done, all)}
+	case p.Terminated:
+		return &run.Outcome{State: run.Cancelled, Reason: v1alpha1.ReasonTerminated, Message: fmt.Sprintf("terminated after %d of %d steps", done, all)}
 	case p.Cancelled:
 		return &run.Outcome{State: run.Cancelled, Reason: v1alpha1.ReasonCancelled, Message: fmt.Sprintf("cancelled after %d of %d steps", done, all)}
 	case p.failed != "" && p.stands[p.failed] == run.Failed:

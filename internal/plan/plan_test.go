@@ -17,16 +17,18 @@ func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
 
 // graph reads "a!false b<a c<a:Failed,b:Skipped+Failed d?": each word is a step with
 // what it runs after; "?" lets the run go on when it fails, and what is behind
-// "!" is its when, behind "&" its precondition.
+// "!" is its when, behind "&" its precondition; "%" is a step of onFailure and
+// "~" one of finally.
 func graph(text string) run.Run {
-	r := run.Run{Namespace: "ops", Name: "run", UID: "u", Deadline: noon().Add(time.Hour), Values: run.Values{
+	r := run.Run{Namespace: "ops", Name: "run", UID: "u", Deadline: noon().Add(time.Hour), FinallyTimeout: 10 * time.Minute, Values: run.Values{
 		Parameters: map[string]json.RawMessage{"n": json.RawMessage("3")}, ParameterTypes: map[string]string{"n": "integer"},
 		OutputTypes: map[string]map[string]string{"a": {"size": "integer"}}}}
 	for _, word := range strings.Fields(text) {
 		word, must, _ := strings.Cut(word, "&")
 		word, when, _ := strings.Cut(word, "!")
 		name, needs, _ := strings.Cut(word, "<")
-		step := run.Step{Name: strings.TrimSuffix(name, "?"), Continue: strings.HasSuffix(name, "?"), When: when}
+		stage := map[byte]run.Stage{'%': run.OnFailure, '~': run.Finally}[name[0]]
+		step := run.Step{Name: strings.Trim(name, "%~?"), Stage: stage, Continue: strings.HasSuffix(name, "?"), When: when}
 		if must != "" {
 			step.Preconditions = []run.Precondition{{Condition: must, Message: "the world is wrong"}}
 		}
@@ -81,6 +83,9 @@ func told(d run.Decision) string {
 	notes("hold", d.Hold)
 	notes("skip", d.Skip)
 	notes("fail", d.Fail)
+	if d.Closing != nil {
+		out = append(out, fmt.Sprintf("%s until %s after %s(%s)", d.Closing.Stage, d.Closing.Deadline.Sub(noon()), d.Closing.Outcome.State, d.Closing.Outcome.Reason))
+	}
 	if d.Outcome != nil {
 		out = append(out, fmt.Sprintf("end %s(%s)", d.Outcome.State, d.Outcome.Reason))
 	}
@@ -168,12 +173,16 @@ func stateOf(steps, observed, set string) State {
 			s.MaxParallel = 0
 		case "cancel":
 			s.Cancelled = true
+		case "terminate":
+			s.Terminated = true
 		case "suspend":
 			s.Suspended = true
 		case "on":
 			s.Run.GoOn = true
 		case "late":
 			s.Now = s.Run.Deadline
+		case "failed", "finally", "undone":
+			s.Run.Closing = closing(word)
 		case "orders":
 			s.Traits.OrdersSteps = true
 		}

@@ -51,15 +51,17 @@ func TestAnyGraphInAnyOrder(t *testing.T) {
 
 func newSim(t *testing.T, seed uint64) *sim {
 	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 1)), truth: map[string]run.State{}, started: map[string]int{}, skipped: map[string]run.Reason{}, last: map[string]run.Seen{}, told: map[string]run.State{}}
-	n := 1 + s.rand.IntN(12)
-	r := run.Run{UID: fmt.Sprint(seed), Deadline: noon().Add(time.Hour)}
-	for i := range n {
-		step := run.Step{Name: fmt.Sprintf("s%d", i)}
+	r := run.Run{UID: fmt.Sprint(seed), Deadline: noon().Add(time.Hour), FinallyTimeout: time.Minute}
+	stages := slices.Concat(slices.Repeat([]run.Stage{run.Main}, 1+s.rand.IntN(12)),
+		slices.Repeat([]run.Stage{run.OnFailure}, s.rand.IntN(3)), slices.Repeat([]run.Stage{run.Finally}, s.rand.IntN(3)))
+	for i, stage := range stages {
+		step := run.Step{Name: fmt.Sprintf("s%d", i), Stage: stage}
 		for j := range i {
-			switch s.rand.IntN(8) {
-			case 0, 1:
+			switch pick := s.rand.IntN(8); {
+			case stages[j] != stage:
+			case pick < 2:
 				step.RunAfter = append(step.RunAfter, fmt.Sprintf("s%d", j))
-			case 2:
+			case pick == 2:
 				step.After = append(step.After, run.Edge{Step: fmt.Sprintf("s%d", j), On: s.ends()})
 			}
 		}
@@ -72,7 +74,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	for _, step := range r.Steps {
 		r.Values.OutputTypes[step.Name] = map[string]string{}
 	}
-	s.rand.Shuffle(n, func(i, j int) { r.Steps[i], r.Steps[j] = r.Steps[j], r.Steps[i] })
+	s.rand.Shuffle(len(stages), func(i, j int) { r.Steps[i], r.Steps[j] = r.Steps[j], r.Steps[i] })
 	r.GoOn = s.rand.IntN(4) == 0
 	s.state = State{Run: r, Now: noon(), MaxParallel: 1 + s.rand.IntN(4)}
 	return s
@@ -133,9 +135,9 @@ func (s *sim) grave(name string, state run.State) bool {
 	return state == run.Cancelled || state == run.Failed && !s.step(name).Continue
 }
 
-// failed says whether a failure ends the run that nothing mends.
+// failed says whether a failure ends the stage that nothing mends.
 func (s *sim) failed() bool {
-	for name, state := range s.told {
+	for name, state := range s.now() {
 		if state == run.Cancelled || state == run.Failed && !s.step(name).Continue && !s.again(name) {
 			return true
 		}
@@ -147,10 +149,10 @@ func (s *sim) failed() bool {
 // second, plain telling of the rules.
 func (s *sim) again(name string) bool {
 	step, last := s.step(name), s.last[name]
-	if s.told[name] != run.Failed || last.Cause == "" || s.state.Cancelled || !s.state.Now.Before(s.state.Run.Deadline) {
+	if s.told[name] != run.Failed || last.Cause == "" || s.past(name) || s.cancelled() {
 		return false
 	}
-	if !Due(s.state.Run.UID, step, last).Before(s.state.Run.Deadline) {
+	if at := Due(s.state.Run.UID, step, last); !latest(at, s.state.Now).Before(s.deadline()) {
 		return false
 	}
 	if last.Cause == run.Infrastructure && !last.Began {
@@ -158,6 +160,13 @@ func (s *sim) again(name string) bool {
 	}
 	mayTwice := !last.Began || last.Repeatable || last.Cause == run.RetryableExit
 	return mayTwice && last.Attempt-last.Lost < 1+step.Retries.Limit && slices.Contains(step.Retries.Causes, last.Cause)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // behind says whether a step comes after one whose failure ends the run.
@@ -188,6 +197,9 @@ func (s *sim) round() bool {
 			s.t.Fatalf("%s fails without a reason: %+v", n.Step, n)
 		}
 		s.truth[n.Step], s.last[n.Step] = run.Failed, run.Seen{State: run.Failed}
+	}
+	if d.Closing != nil {
+		s.close(d)
 	}
 	for _, name := range d.Start {
 		s.start(name)
@@ -240,15 +252,51 @@ func (s *sim) people() {
 	case 1:
 		s.state.Cancelled = true
 	case 2:
-		s.state.Now = s.state.Run.Deadline
+		s.state.Now = s.deadline()
+	case 3:
+		s.state.Terminated = s.rand.IntN(3) == 0 || s.state.Terminated
 	default:
 		if s.rand.IntN(5) == 0 {
 			s.state.Suspended = false
 		}
-		if next := s.state.Now.Add(time.Duration(s.rand.IntN(8000)) * time.Millisecond); next.Before(s.state.Run.Deadline) {
+		if next := s.state.Now.Add(time.Duration(s.rand.IntN(8000)) * time.Millisecond); next.Before(s.deadline()) {
 			s.state.Now = next
 		}
 	}
+}
+
+// past says whether a step belongs to a stage that ended.
+func (s *sim) past(name string) bool { return s.step(name).Stage.Before(s.state.Run.Stage()) }
+
+// close begins another stage, in which nothing of the one before runs.
+func (s *sim) close(d run.Decision) {
+	if running := s.in(run.Running, run.Pending); len(running) > 0 || len(d.Start) > 0 || d.Outcome != nil || !s.state.Run.Stage().Before(d.Closing.Stage) {
+		s.t.Fatalf("%s follows %s while %v run: %s", d.Closing.Stage, s.state.Run.Stage(), running, told(d))
+	}
+	if want := s.state.Now.Add(time.Minute); !d.Closing.Deadline.Equal(want) {
+		s.t.Fatalf("the stage ends at %s, want %s", d.Closing.Deadline, want)
+	}
+	s.state.Run.Closing = d.Closing
+}
+
+// deadline is that of the stage that runs.
+func (s *sim) deadline() time.Time {
+	if c := s.state.Run.Closing; c != nil {
+		return c.Deadline
+	}
+	return s.state.Run.Deadline
+}
+
+// cancelled says whether what runs now has to stop.
+func (s *sim) cancelled() bool {
+	return s.state.Terminated || s.state.Cancelled && s.state.Run.Stage() != run.Finally
+}
+
+// now lists what was told of the stage that runs.
+func (s *sim) now() map[string]run.State {
+	out := maps.Clone(s.told)
+	maps.DeleteFunc(out, func(name string, _ run.State) bool { return s.step(name).Stage != s.state.Run.Stage() })
+	return out
 }
 
 // observe tells the truth, or what was true one round ago of some steps; that a
@@ -256,7 +304,7 @@ func (s *sim) people() {
 func (s *sim) observe() {
 	seen := run.Observation{Steps: map[string]run.Seen{}}
 	for name, state := range s.truth {
-		if old, known := s.told[name]; known && s.rand.IntN(3) == 0 {
+		if old, known := s.told[name]; known && !s.past(name) && s.rand.IntN(3) == 0 {
 			state = old
 		}
 		s.told[name] = state
@@ -267,7 +315,7 @@ func (s *sim) observe() {
 	}
 	for name, reason := range s.skipped {
 		delete(s.told, name)
-		if s.rand.IntN(3) > 0 { // else what was written down is not read yet
+		if s.past(name) || s.rand.IntN(3) > 0 { // else what was written down is not read yet
 			s.told[name], seen.Steps[name] = run.Skipped, run.Seen{State: run.Skipped, Reason: reason}
 		}
 	}
@@ -298,6 +346,9 @@ func (s *sim) start(name string) {
 	}
 	if needs := s.step(name).Needs(); s.step(name).When != "" && s.stand(needs[0].Step) != run.Succeeded {
 		s.t.Fatalf("%s is started although its when is false", name)
+	}
+	if stage := s.step(name).Stage; stage != s.state.Run.Stage() {
+		s.t.Fatalf("%s of %s is started in %s", name, stage, s.state.Run.Stage())
 	}
 	s.truth[name] = run.Pending
 	if n := len(s.in(run.Running, run.Pending)); n > s.state.MaxParallel {
@@ -331,8 +382,8 @@ func (s *sim) once(name string) {
 // hold checks a decision against what the planner was told.
 func (s *sim) hold(d run.Decision) {
 	bad := s.failed()
-	late := !s.state.Now.Before(s.state.Run.Deadline)
-	if len(d.Start) > 0 && (late || s.state.Suspended || s.state.Cancelled) {
+	late := !s.state.Now.Before(s.deadline())
+	if len(d.Start) > 0 && (late || s.state.Suspended || s.cancelled()) {
 		s.t.Fatalf("%v are started: late %v, suspended %v, cancelled %v", d.Start, late, s.state.Suspended, s.state.Cancelled)
 	}
 	if stray := slices.IndexFunc(d.Start, func(name string) bool { return !s.behind(name) }); bad && !s.state.Run.GoOn && stray >= 0 {
@@ -345,19 +396,19 @@ func (s *sim) hold(d run.Decision) {
 // wakes holds that what runs is stopped in time and that nobody sleeps on.
 func (s *sim) wakes(d run.Decision, late bool) {
 	s.t.Helper()
-	if (d.Stop != "") != (late || s.state.Cancelled) {
+	if (d.Stop != "") != (late || s.cancelled()) {
 		s.t.Fatalf("stop is %q: late %v, cancelled %v", d.Stop, late, s.state.Cancelled)
 	}
-	want := s.state.Run.Deadline
+	want := s.deadline()
 	for _, n := range d.Hold {
 		if n.Reason == v1alpha1.ReasonRetrying && n.RetryAt.Before(want) {
 			want = n.RetryAt
 		}
 	}
-	if len(d.Fail) > 0 {
+	if len(d.Fail) > 0 || d.Closing != nil {
 		want = s.state.Now
 	}
-	if d.Outcome == nil && !late && !d.WakeAt.Equal(want) {
+	if d.Outcome == nil && (!late || d.Closing != nil) && !d.WakeAt.Equal(want) {
 		s.t.Fatalf("nobody wakes up at the deadline or for the next attempt at %s: %s", want, told(d))
 	}
 }
@@ -390,10 +441,23 @@ func (s *sim) end(o run.Outcome) {
 	if bad && o.State == run.Succeeded || done && o.State != run.Succeeded {
 		s.t.Fatalf("the run ended %s with %v", o.State, s.truth)
 	}
-	if o.State != run.Succeeded && (o.State == run.Cancelled) != s.state.Cancelled {
+	if o.State == run.Cancelled && !s.state.Cancelled && !s.state.Terminated {
 		s.t.Fatalf("the run ended %s (%s), cancelled %v", o.State, o.Reason, s.state.Cancelled)
 	}
-	if o.Reason == v1alpha1.ReasonTimeout && s.state.Now.Before(s.state.Run.Deadline) {
+	if o.Reason == v1alpha1.ReasonTimeout && s.state.Now.Before(s.state.Run.Deadline) && s.state.Run.Closing == nil {
 		s.t.Fatal("timeout before the deadline")
+	}
+	s.closed(o)
+}
+
+// closed checks that the closing stages were reached as they must.
+func (s *sim) closed(o run.Outcome) {
+	if len(s.state.Run.In(run.Finally)) > 0 && !s.state.Terminated && s.state.Run.Stage() != run.Finally {
+		s.t.Fatalf("the run ended %s before its finally", o.State)
+	}
+	for _, step := range s.state.Run.In(run.OnFailure) {
+		if o.State == run.Succeeded && s.truth[step.Name] != run.Absent {
+			s.t.Fatalf("%s ran and the run succeeded", step.Name)
+		}
 	}
 }

@@ -34,6 +34,10 @@ func (e Execution) Status() v1alpha1.WorkflowExecutionStatus {
 	if v := Find(e.Old.Conditions, v1alpha1.ConditionVerified); v != nil {
 		wanted = append(wanted, *v)
 	}
+	if c := e.Decision.Closing; c != nil {
+		s.Closing = &v1alpha1.Closing{Stage: v1alpha1.Stage(c.Stage), Deadline: *seconds(c.Deadline), Phase: phaseOf(c.Outcome.State),
+			Reason: string(c.Outcome.Reason), Message: Cut(c.Outcome.Message, maxMessage)}
+	}
 	s.Phase = v1alpha1.ExecutionExecuting
 	if o := e.Decision.Outcome; o != nil {
 		s.Phase = phaseOf(o.State)

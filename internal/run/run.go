@@ -9,12 +9,16 @@ import (
 // defaults filled in, and never changed by later commits.
 type Run struct {
 	Namespace, Name, UID string
-	// Steps in the order of the workflow.
+	// Steps in the order of the workflow, stage by stage.
 	Steps []Step
 	// Workspace is nil when no step uses one.
 	Workspace *Workspace
-	// Deadline after which the run is stopped.
+	// Deadline after which the steps of Main are stopped.
 	Deadline time.Time
+	// FinallyTimeout bounds OnFailure and Finally, each for itself.
+	FinallyTimeout time.Duration
+	// Closing is set once a stage behind Main was begun.
+	Closing *Closing
 	// GoOn starts steps that do not depend on one that failed.
 	GoOn bool
 	// Facts that actions may tell reviewers, by variable name.
@@ -33,9 +37,55 @@ type Values struct {
 	OutputTypes    map[string]map[string]string
 }
 
+// Stage is a part of a run.
+type Stage string
+
+// Stages of a run in their order.
+const (
+	Main      Stage = ""
+	OnFailure Stage = "OnFailure"
+	Finally   Stage = "Finally"
+)
+
+// Stages lists them in their order.
+func Stages() []Stage { return []Stage{Main, OnFailure, Finally} }
+
+// Before says whether a stage comes before another one.
+func (s Stage) Before(other Stage) bool {
+	return s == Main && other != Main || s == OnFailure && other == Finally
+}
+
+// Closing is a stage behind Main, and what the run came to before it.
+type Closing struct {
+	Stage    Stage
+	Deadline time.Time
+	Outcome  Outcome
+}
+
+// Stage is the one that runs.
+func (r Run) Stage() Stage {
+	if r.Closing == nil {
+		return Main
+	}
+	return r.Closing.Stage
+}
+
+// In lists the steps of a stage.
+func (r Run) In(stage Stage) []Step {
+	var out []Step
+	for _, s := range r.Steps {
+		if s.Stage == stage {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // Step is one action of a run.
 type Step struct {
 	Name string
+	// Stage that the step belongs to.
+	Stage Stage
 	// ActionType such as "git/clone"; empty if an inline step does not say.
 	ActionType string
 	// Image pinned to a digest, "repository@sha256:…".
@@ -169,6 +219,8 @@ type Decision struct {
 	Hold []Note
 	// Stop asks the engine to stop what runs; empty means no.
 	Stop Reason
+	// Closing is the stage that begins once it is written down.
+	Closing *Closing
 	// Outcome is set when nothing runs and nothing is left to start.
 	Outcome *Outcome
 	// WakeAt is when to decide again without an event; zero means never.

@@ -40,7 +40,7 @@ func TestEveryRuleHasItsCases(t *testing.T) {
 // such a kind later must be named by its rule.
 func TestRunsHoldStill(t *testing.T) {
 	for kind, free := range map[string][]string{
-		"WorkflowExecution": {"suspend", "suspendReason", "suspendedBy", "cancel"},
+		"WorkflowExecution": {"suspend", "suspendReason", "suspendedBy", "cancel", "terminate"},
 		"ActionExecution":   {"cancel"},
 	} {
 		var text string

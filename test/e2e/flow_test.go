@@ -1,14 +1,78 @@
 package e2e
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
+
+// A run that failed is undone, and what stands in finally runs whether it
+// failed or was cancelled, but not when it was terminated.
+func TestClosingStages(t *testing.T) {
+	for name, c := range map[string]struct {
+		mode string
+		hand func(*v1alpha1.WorkflowExecutionSpec)
+		want map[string]string
+	}{
+		"failed": {"fail", nil, map[string]string{"apply": "Failed StepFailed", "undo": "Succeeded Succeeded", "tell": "Succeeded Succeeded", "praise": "Skipped WhenFalse"}},
+		"cancelled": {"hang", func(s *v1alpha1.WorkflowExecutionSpec) { s.Cancel = true },
+			map[string]string{"apply": "Cancelled Cancelled", "undo": "Skipped StageNotReached", "tell": "Succeeded Succeeded", "praise": "Skipped WhenFalse"}},
+		"terminated": {"hang", func(s *v1alpha1.WorkflowExecutionSpec) { s.Terminate = true },
+			map[string]string{"apply": "Cancelled Cancelled", "undo": "Skipped StageNotReached", "tell": "Skipped Terminated", "praise": "Skipped Terminated"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			we := closing(t, c.mode)
+			if c.hand != nil {
+				reach(t, we, time.Minute, "a running step", func() bool {
+					return slices.ContainsFunc(we.Status.Steps, func(s v1alpha1.StepStatus) bool { return s.Phase == v1alpha1.StepRunning })
+				})
+				old := we.DeepCopy()
+				c.hand(&we.Spec)
+				if err := shared.Client.Patch(t.Context(), we, client.MergeFrom(old)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			finish(t, we, 2*time.Minute)
+			got := map[string]string{}
+			for _, s := range we.Status.Steps {
+				got[s.Name] = string(s.Phase) + " " + s.Reason
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("the run is %s; steps (-want +got):\n%s", we.Status.Phase, diff)
+			}
+		})
+	}
+}
+
+// closing starts a run of a workflow whose only step has a mode, with one step
+// that undoes it and two at the end.
+func closing(t *testing.T, mode string) *v1alpha1.WorkflowExecution {
+	t.Helper()
+	ns := namespace(t)
+	step := func(name, mode, when string) v1alpha1.WorkflowStep {
+		s := probe(t, "probe", mode, "")
+		s.Name, s.When = name, when
+		return s
+	}
+	w := &v1alpha1.Workflow{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "closing"}, Spec: v1alpha1.WorkflowSpec{
+		Version: "v1.0.0", Steps: []v1alpha1.WorkflowStep{step("apply", mode, "")}, OnFailure: []v1alpha1.WorkflowStep{step("undo", "well", "")},
+		Finally: []v1alpha1.WorkflowStep{step("tell", "well", ""), step("praise", "well", "steps.apply.phase == 'Succeeded'")},
+	}}
+	we := &v1alpha1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "closing"},
+		Spec: v1alpha1.WorkflowExecutionSpec{WorkflowRef: &v1alpha1.LocalReference{Name: w.Name}}}
+	if err := errors.Join(shared.Client.Create(t.Context(), w), shared.Client.Create(t.Context(), we)); err != nil {
+		t.Fatal(err)
+	}
+	return we
+}
 
 // What follows a failure runs after it, what depends on success or on nothing
 // does not, and each step that did not run says why.

@@ -115,21 +115,28 @@ func field(o client.Object, path ...string) any {
 
 // Cancel is the verb that ends a run.
 func Cancel(e *env.Env) *cobra.Command {
-	return &cobra.Command{
-		Use: "cancel EXECUTION", Short: "Stop the running steps of a run and end it", Args: cobra.ExactArgs(1),
+	var all bool
+	cmd := &cobra.Command{
+		Use: "cancel EXECUTION", Short: "Stop the running steps of a run and end it; its finally steps still run", Args: cobra.ExactArgs(1),
 		Example: "  kubernaut cancel raise-memory-x7k2p",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k, c, ns, err := find(e, "execution")
 			if err != nil {
 				return err
 			}
-			if err := patch(cmd.Context(), c, k, client.ObjectKey{Namespace: ns, Name: args[0]}, map[string]any{"spec": map[string]any{"cancel": true}}); err != nil {
+			field := "cancel"
+			if all {
+				field = "terminate"
+			}
+			if err := patch(cmd.Context(), c, k, client.ObjectKey{Namespace: ns, Name: args[0]}, map[string]any{"spec": map[string]any{field: true}}); err != nil {
 				return err
 			}
 			e.Say("✔ execution %s is told to end: 'tree %s --watch' shows it", args[0], args[0])
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&all, "terminate", false, "stop its finally steps, too")
+	return cmd
 }
 
 func find(e *env.Env, word string) (kinds.Kind, client.WithWatch, string, error) {
