@@ -25,7 +25,7 @@ func TestClosingStages(t *testing.T) {
 		"cancelled": {"hang", func(s *v1alpha1.WorkflowExecutionSpec) { s.Cancel = true },
 			map[string]string{"apply": "Cancelled Cancelled", "undo": "Skipped StageNotReached", "tell": "Succeeded Succeeded", "praise": "Skipped WhenFalse"}},
 		"terminated": {"hang", func(s *v1alpha1.WorkflowExecutionSpec) { s.Terminate = true },
-			map[string]string{"apply": "Cancelled Cancelled", "undo": "Skipped StageNotReached", "tell": "Skipped Terminated", "praise": "Skipped Terminated"}},
+			map[string]string{"apply": "Cancelled Cancelled", "undo": "Skipped Terminated", "tell": "Skipped Terminated", "praise": "Skipped Terminated"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
