@@ -138,8 +138,10 @@ const (
 	ReasonCancelled = "Cancelled"
 	// ReasonImagePullFailed: the node cannot pull the verified image.
 	ReasonImagePullFailed = "ImagePullFailed"
-	// ReasonQueued: the step waits because as many steps run as may.
+	// ReasonQueued: the step or run waits because as many run as may; a run's message tells its place.
 	ReasonQueued = "Queued"
+	// ReasonQueueTimeout: the run waited for a place longer than it may. Raise queueTimeout or the cap.
+	ReasonQueueTimeout = "QueueTimeout"
 	// ReasonWaiting: the step waits for the steps it runs after.
 	ReasonWaiting = "Waiting"
 	// ReasonRunning: the action runs.

@@ -13,6 +13,12 @@ type ExecutionPolicySpec struct {
 	// +kubebuilder:validation:Maximum=64
 	// +optional
 	MaxParallelSteps int32 `json:"maxParallelSteps,omitempty"`
+	// MaxConcurrentRuns of the namespace that go on at once; further runs wait
+	// in the queue. The controller's setting holds where no policy says it.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	// +optional
+	MaxConcurrentRuns int32 `json:"maxConcurrentRuns,omitempty"`
 	// ApprovalThreshold is the number of steps above which a person must
 	// approve a run; the controller's setting holds where no policy says it.
 	// +kubebuilder:validation:Minimum=0

@@ -54,6 +54,12 @@ type WorkflowSpec struct {
 	// Workspace that the steps share, made when a step uses it.
 	// +optional
 	Workspace *Workspace `json:"workspace,omitempty"`
+	// QueueTimeout bounds how long a run waits for a place among the runs that
+	// may go on at once; default 1h.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:Type=string
+	// +optional
+	QueueTimeout *metav1.Duration `json:"queueTimeout,omitempty"`
 	// Timeout of the steps of a run, from its start; default 30m.
 	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 	// +kubebuilder:validation:Type=string

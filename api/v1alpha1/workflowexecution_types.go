@@ -256,6 +256,26 @@ type PullRequestSummary struct {
 	URL string `json:"url"`
 }
 
+// QueuePlace is where a run stands that waits for others to end.
+type QueuePlace struct {
+	// Position from 1 among the runs that the same cap holds back, those of the
+	// namespace or those of the whole controller. Beyond 10 it is told again
+	// once it differs by a tenth.
+	// +kubebuilder:validation:Minimum=1
+	// +required
+	Position int32 `json:"position"`
+	// Cap that holds the run back: Namespace or Controller.
+	// +kubebuilder:validation:Enum=Namespace;Controller
+	// +required
+	Cap string `json:"cap"`
+	// Since when the run waits.
+	// +required
+	Since metav1.Time `json:"since"`
+	// Until when it waits; then it fails with QueueTimeout.
+	// +required
+	Until metav1.Time `json:"until"`
+}
+
 // WorkflowExecutionStatus is the story of the run.
 type WorkflowExecutionStatus struct {
 	// ObservedGeneration is the last generation that was handled to an end.
@@ -297,6 +317,9 @@ type WorkflowExecutionStatus struct {
 	// +listMapKey=name
 	// +optional
 	Steps []StepStatus `json:"steps,omitempty"`
+	// Queue is the run's place while it waits for others to end.
+	// +optional
+	Queue *QueuePlace `json:"queue,omitempty"`
 	// WorkspacePVC is the name of the shared volume's claim while it exists.
 	// +kubebuilder:validation:MaxLength=253
 	// +optional

@@ -14,9 +14,9 @@ func from(environment map[string]string) func(string) (string, bool) {
 func TestFlagsCountMoreThanTheEnvironment(t *testing.T) {
 	environment := map[string]string{
 		"MAX_PARALLEL_STEPS": "2", "COMPLEXITY_APPROVAL_THRESHOLD": "0", "KUBERNETES_QPS": "7", "KUBERNETES_BURST": "8",
-		"PRESET": "large", "RUNTIME_NAMESPACE": "ops",
+		"MAX_CONCURRENT_RUNS": "9", "MAX_CONCURRENT_RUNS_PER_NAMESPACE": "11", "PRESET": "large", "RUNTIME_NAMESPACE": "ops",
 	}
-	named := settings.Settings{MaxParallelSteps: 2, KubernetesQPS: 7, KubernetesBurst: 8}
+	named := settings.Settings{MaxParallelSteps: 2, KubernetesQPS: 7, KubernetesBurst: 8, MaxConcurrentRuns: 9, MaxConcurrentRunsPerNamespace: 11}
 	flagged := named
 	flagged.MaxParallelSteps, flagged.KubernetesQPS = 3, 0
 	large := settings.Merge()
@@ -63,7 +63,7 @@ func TestFlagsThatWereNotGivenSayNothing(t *testing.T) {
 }
 
 func TestWrongSettingsStopTheStart(t *testing.T) {
-	_, err := parse([]string{"--kubernetes-burst=0", "--preset=", "--max-parallel-steps="}, from(map[string]string{"MAX_PARALLEL_STEPS": "many", "KUBERNETES_QPS": ""}))
+	_, err := parse([]string{"--kubernetes-burst=0", "--preset=", "--max-parallel-steps="}, from(map[string]string{"MAX_CONCURRENT_RUNS": "many", "KUBERNETES_QPS": ""}))
 	if err == nil {
 		t.Fatal("it starts")
 	}
@@ -71,7 +71,7 @@ func TestWrongSettingsStopTheStart(t *testing.T) {
 		`flag --kubernetes-burst: found "0", want a whole number from 1 to 10000`,
 		`flag --preset: found "", want one of small, medium, large`,
 		`flag --max-parallel-steps: found "", want`,
-		`environment variable MAX_PARALLEL_STEPS: found "many", want`,
+		`environment variable MAX_CONCURRENT_RUNS: found "many", want`,
 		`environment variable KUBERNETES_QPS: found "", want`,
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -19,6 +19,8 @@ import (
 type Policy struct {
 	// MaxParallel steps of one run.
 	MaxParallel int
+	// MaxRuns of the namespace that go on at once.
+	MaxRuns int
 	// ApprovalThreshold is the number of steps above which a person must approve.
 	ApprovalThreshold int
 	// Repositories are lists of prefixes; a repository must be in each list.
@@ -34,11 +36,14 @@ type Policy struct {
 // several say the strictest counts; the controller's settings hold where none
 // says anything.
 func PolicyOf(policies []v1alpha1.ExecutionPolicy, unsaid settings.Settings) Policy {
-	p := Policy{MaxParallel: unsaid.MaxParallelSteps, ApprovalThreshold: unsaid.ComplexityApprovalThreshold, Ceilings: [][]rights.Rule{rights.Default()}}
-	var parallel, threshold []int
+	p := Policy{MaxParallel: unsaid.MaxParallelSteps, MaxRuns: unsaid.MaxConcurrentRunsPerNamespace, ApprovalThreshold: unsaid.ComplexityApprovalThreshold, Ceilings: [][]rights.Rule{rights.Default()}}
+	var parallel, threshold, runs []int
 	for _, policy := range policies {
 		if n := int(policy.Spec.MaxParallelSteps); n > 0 {
 			parallel = append(parallel, n)
+		}
+		if n := int(policy.Spec.MaxConcurrentRuns); n > 0 {
+			runs = append(runs, n)
 		}
 		if n := policy.Spec.ApprovalThreshold; n != nil {
 			threshold = append(threshold, int(*n))
@@ -59,6 +64,9 @@ func PolicyOf(policies []v1alpha1.ExecutionPolicy, unsaid settings.Settings) Pol
 	}
 	if len(parallel) > 0 {
 		p.MaxParallel = slices.Min(parallel)
+	}
+	if len(runs) > 0 {
+		p.MaxRuns = slices.Min(runs)
 	}
 	if len(threshold) > 0 {
 		p.ApprovalThreshold = slices.Min(threshold)

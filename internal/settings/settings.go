@@ -30,6 +30,11 @@ type Settings struct {
 	KubernetesQPS int
 	// KubernetesBurst is how many requests may be sent at once.
 	KubernetesBurst int
+	// MaxConcurrentRuns of the whole controller.
+	MaxConcurrentRuns int
+	// MaxConcurrentRunsPerNamespace that go on at once, where no
+	// ExecutionPolicy says otherwise.
+	MaxConcurrentRunsPerNamespace int
 }
 
 // Key is one thing that can be set.
@@ -57,6 +62,10 @@ func Keys() []Key {
 			func(s *Settings) *int { return &s.KubernetesQPS }},
 		{"kubernetes-burst", 1, 10000, 30, "requests at once to the API server, with kubernetes-qps",
 			func(s *Settings) *int { return &s.KubernetesBurst }},
+		{"max-concurrent-runs", 1, 10000, 100, "runs of the whole controller that go on at once",
+			func(s *Settings) *int { return &s.MaxConcurrentRuns }},
+		{"max-concurrent-runs-per-namespace", 1, 1000, 20, "runs of one namespace that go on at once, where no ExecutionPolicy says otherwise",
+			func(s *Settings) *int { return &s.MaxConcurrentRunsPerNamespace }},
 	}
 }
 

@@ -20,7 +20,7 @@ func parsed(t *testing.T, data map[string]string) Layer {
 }
 
 func TestDefaultsAndPresets(t *testing.T) {
-	base := Settings{5, 10, 0, 30}
+	base := Settings{5, 10, 0, 30, 100, 20}
 	with := func(parallel, qps, burst int) Settings {
 		s := base
 		s.MaxParallelSteps, s.KubernetesQPS, s.KubernetesBurst = parallel, qps, burst
@@ -42,8 +42,8 @@ func TestDefaultsAndPresets(t *testing.T) {
 func TestEveryKeySetsItsOwnValue(t *testing.T) {
 	for i, k := range Keys() {
 		got := Merge(parsed(t, map[string]string{k.Name: "7\n"}))
-		values := []int{got.MaxParallelSteps, got.ComplexityApprovalThreshold, got.KubernetesQPS, got.KubernetesBurst}
-		want := []int{5, 10, 0, 30}
+		values := []int{got.MaxParallelSteps, got.ComplexityApprovalThreshold, got.KubernetesQPS, got.KubernetesBurst, got.MaxConcurrentRuns, got.MaxConcurrentRunsPerNamespace}
+		want := []int{5, 10, 0, 30, 100, 20}
 		want[i] = 7
 		if !slices.Equal(values, want) {
 			t.Errorf("%s: %v, want %v", k.Name, values, want)
@@ -55,12 +55,13 @@ func TestBounds(t *testing.T) {
 	bounds := map[string][2]string{
 		"max-parallel-steps": {"1", "64"}, "complexity-approval-threshold": {"0", "64"},
 		"kubernetes-qps": {"0", "10000"}, "kubernetes-burst": {"1", "10000"},
+		"max-concurrent-runs": {"1", "10000"}, "max-concurrent-runs-per-namespace": {"1", "1000"},
 	}
 	for _, k := range Keys() {
 		for _, text := range bounds[k.Name] {
 			parsed(t, map[string]string{k.Name: text})
 		}
-		beyond := map[string]string{"1": "0", "0": "-1", "64": "65", "10000": "10001"}
+		beyond := map[string]string{"1": "0", "0": "-1", "64": "65", "1000": "1001", "10000": "10001"}
 		for _, text := range []string{beyond[bounds[k.Name][0]], beyond[bounds[k.Name][1]], "", "five", "1.5", "0x10", "99999999999999999999", "5 5"} {
 			_, findings := Parse(map[string]string{k.Name: text})
 			if len(findings) != 1 || findings[0] != (Finding{k.Name, text, "a whole number from " + bounds[k.Name][0] + " to " + bounds[k.Name][1]}) {
@@ -81,7 +82,7 @@ func TestEveryWrongKeyIsNamedAndNothingIsTaken(t *testing.T) {
 	}
 	want := []string{
 		`kubernetes-qps: found "fast", want a whole number from 0 to 10000`,
-		`max-parallel-step: found "` + strings.Repeat("é", 64) + `…", want one of the keys preset, max-parallel-steps, complexity-approval-threshold, kubernetes-qps, kubernetes-burst`,
+		`max-parallel-step: found "` + strings.Repeat("é", 64) + `…", want one of the keys preset, max-parallel-steps, complexity-approval-threshold, kubernetes-qps, kubernetes-burst, max-concurrent-runs, max-concurrent-runs-per-namespace`,
 		`max-parallel-steps: found "65", want a whole number from 1 to 64`,
 		`preset: found "huge", want one of small, medium, large`,
 	}
