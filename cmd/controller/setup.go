@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/fluxcd/pkg/runtime/jitter"
 
@@ -47,8 +48,9 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 		return err
 	}
 
+	changed, tell := signal()
 	// First, because it reads the settings that the others begin with.
-	if err := controllersettings.Setup(ctx, mgr, controllersettings.Options{Namespace: o.namespace, Store: store, Fixed: o.fixed}); err != nil {
+	if err := controllersettings.Setup(ctx, mgr, controllersettings.Options{Namespace: o.namespace, Store: store, Fixed: o.fixed, Changed: tell}); err != nil {
 		return err
 	}
 	if err := catalog.Setup(mgr, catalog.Required{Open: open(mgr), Verify: commit.Verify},
@@ -63,7 +65,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 		return err
 	}
 	if err := execution.Setup(ctx, mgr, execution.Options{
-		Engine: job.NewEngine(mgr.GetClient(), live), Now: time.Now, Settings: store.Get, MaxConcurrent: o.runs,
+		Engine: job.NewEngine(mgr.GetClient(), live), Now: time.Now, Settings: store.Get, Changed: changed, MaxConcurrent: o.runs,
 		Gate: gate.Gate{
 			gate.Digest{Images: registry}, gate.Signature{Verifier: verifier}, gate.Contract{Files: files},
 			gate.Inputs{}, gate.Approval{}, gate.Repositories{}, gate.Rights{},
@@ -108,4 +110,16 @@ func labelled() labels.Selector {
 		return labels.Nothing()
 	}
 	return labels.NewSelector().Add(*r)
+}
+
+// signal returns a channel and what sends to it. One signal that was not heard
+// yet stands for all: only who holds the lease listens, and never waits.
+func signal() (<-chan event.GenericEvent, func()) {
+	c := make(chan event.GenericEvent, 1)
+	return c, func() {
+		select {
+		case c <- event.GenericEvent{Object: &v1alpha1.WorkflowExecution{}}:
+		default:
+		}
+	}
 }

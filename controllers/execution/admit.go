@@ -27,6 +27,11 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) error {
 	if p.obj.Status.Snapshot != nil {
 		return nil
 	}
+	return r.enter(ctx, p)
+}
+
+// prepare reads what is to run and has it judged.
+func (r *Reconciler) prepare(ctx context.Context, p *pass) error {
 	switch {
 	case p.obj.Spec.Cancel || p.obj.Spec.Terminate:
 		return run.Refuse(v1alpha1.ReasonCancelled, "cancelled before it started")
@@ -69,6 +74,9 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot,
 		return err
 	}
 	if err := conditioned(s, schema, c.Contracts); err != nil {
+		return err
+	}
+	if err := r.arrive(ctx, p); err != nil {
 		return err
 	}
 	signers := pinned(s, c)

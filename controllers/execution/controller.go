@@ -12,9 +12,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/fluxcd/pkg/runtime/predicates"
 
@@ -39,6 +41,9 @@ type Options struct {
 	Settings func() settings.Settings
 	// MaxConcurrent is how many runs are reconciled at once.
 	MaxConcurrent int
+	// Changed says that Settings has something new, which runs that wait for a
+	// place are woken for; nil if it never has.
+	Changed <-chan event.GenericEvent
 }
 
 // indexWorkflow finds the runs that wait for a Workflow.
@@ -68,15 +73,19 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 		record: record.New(mgr.GetClient(), mgr.GetEventRecorder("workflowexecution-controller")),
 	}
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.WorkflowExecution{}, builder.WithPredicates(changed)).
 		Owns(&v1alpha1.ActionExecution{}).
+		Watches(&v1alpha1.WorkflowExecution{}, handler.EnqueueRequestsFromMapFunc(r.queued), builder.WithPredicates(moves())).
 		Watches(&v1alpha1.Workflow{}, handler.EnqueueRequestsFromMapFunc(r.runsOfWorkflow)).
 		Watches(&v1alpha1.Action{}, handler.EnqueueRequestsFromMapFunc(r.runsNotStarted)).
 		Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(runOfApproval)).
 		Watches(&v1alpha1.ExecutionPolicy{}, handler.EnqueueRequestsFromMapFunc(r.runsNotStarted)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: max(1, opts.MaxConcurrent)}).
-		Complete(r)
+		WithOptions(controller.Options{MaxConcurrentReconciles: max(1, opts.MaxConcurrent)})
+	if opts.Changed != nil {
+		b = b.WatchesRawSource(source.Channel(opts.Changed, handler.EnqueueRequestsFromMapFunc(r.queued)))
+	}
+	return b.Complete(r)
 }
 
 // runsOfWorkflow finds the runs of a Workflow that have not started.

@@ -72,6 +72,10 @@ func (r *Reconciler) snapshot(ctx context.Context, p *pass, spec v1alpha1.Workfl
 	if p.obj.Spec.Timeout != nil {
 		timeout = p.obj.Spec.Timeout.Duration
 	}
+	p.patience = defaultQueueTimeout
+	if spec.QueueTimeout != nil {
+		p.patience = spec.QueueTimeout.Duration
+	}
 	s.Deadline = *seconds(p.now.Add(timeout))
 	return s, nil
 }

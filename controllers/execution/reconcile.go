@@ -22,6 +22,7 @@ type Reconciler struct {
 	client  client.Client
 	record  *record.Recorder
 	options Options
+	places  places
 }
 
 // pass is one reconciliation: the world as it was read, and what came of it.
@@ -31,6 +32,7 @@ type pass struct {
 	now         time.Time
 	policy      gate.Policy
 	sensitive   map[string]bool // parameters, while the run is admitted
+	patience    time.Duration   // with the queue, while the run is admitted
 	run         run.Run
 	seen        run.Observation
 	decision    run.Decision

@@ -25,6 +25,9 @@ type Options struct {
 	Store *settings.Store
 	// Fixed is what counts more than the ConfigMap, the most first.
 	Fixed []settings.Layer
+	// Changed is called after other settings were put in force; nil if nobody
+	// need be told.
+	Changed func()
 }
 
 // The right to read the one ConfigMap is in kustomize/base/rbac/settings.yaml:

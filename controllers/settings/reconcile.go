@@ -113,6 +113,9 @@ func (r *Reconciler) refuse(ctx context.Context, object *corev1.ConfigMap, findi
 func (r *Reconciler) apply(ctx context.Context, object *corev1.ConfigMap, layer settings.Layer) {
 	old, now := r.options.Store.Get(), r.merged(layer)
 	r.options.Store.Set(now)
+	if old != now && r.options.Changed != nil {
+		r.options.Changed()
+	}
 	if old == now && !r.judged {
 		return // as it was read at the start
 	}
