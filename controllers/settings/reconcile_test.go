@@ -121,6 +121,21 @@ func TestChangesAreTakenAndToldOnce(t *testing.T) {
 	s.expect("made again", 9, "Normal SettingsApplied max-parallel-steps is now 9, was 5")
 }
 
+// Who waits for room is told when there is something new, and only then.
+func TestWhoListensIsTold(t *testing.T) {
+	s := newSite(t, nil, map[string]string{key: "7"})
+	var heard []int
+	s.r.options.Changed = func() { heard = append(heard, s.store.Get().MaxConcurrentRuns) }
+	s.told()
+	for _, n := range []string{"5", "5", "many", "6"} {
+		s.set(map[string]string{"max-concurrent-runs": n, key: "7"})
+		s.told()
+	}
+	if diff := cmp.Diff([]int{5, 6}, heard); diff != "" {
+		t.Errorf("heard (-want +got):\n%s", diff)
+	}
+}
+
 func TestWrongSettingsLeaveThoseInForce(t *testing.T) {
 	s := newSite(t, nil, map[string]string{key: "7"})
 	s.expect("as at the start", 7)

@@ -175,3 +175,15 @@ func FuzzWithin(f *testing.F) {
 		}
 	})
 }
+
+func TestTheSmallestCapOfRunsHolds(t *testing.T) {
+	unsaid := settings.Settings{MaxConcurrentRunsPerNamespace: 7}
+	capped := func(n int32) v1alpha1.ExecutionPolicy {
+		return v1alpha1.ExecutionPolicy{Spec: v1alpha1.ExecutionPolicySpec{MaxConcurrentRuns: n}}
+	}
+	for want, policies := range map[int][]v1alpha1.ExecutionPolicy{7: {capped(0)}, 9: {capped(9)}, 3: {capped(9), capped(3), capped(0)}} {
+		if got := PolicyOf(policies, unsaid).MaxRuns; got != want {
+			t.Errorf("%d runs, want %d", got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package queue
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -88,21 +89,47 @@ func within(t *testing.T, s State, got map[string]Place) {
 	if len(got) != len(s.Waiting) {
 		t.Fatalf("%d places for %d runs", len(got), len(s.Waiting))
 	}
-	total, by := 0, map[string]int{}
+	total, starts, by := after(s, got)
+	if starts > 0 && total > s.Total {
+		t.Fatalf("%d runs go on, %d may", total, s.Total)
+	}
+	for _, w := range s.Waiting {
+		room := s.Limit(w.Namespace) - by[w.Namespace]
+		switch held := got[w.UID].Held; {
+		case held == None && room < 0:
+			t.Fatalf("%d runs of %s go on, %d may", by[w.Namespace], w.Namespace, s.Limit(w.Namespace))
+		case held != None && room > 0 && total < s.Total:
+			t.Fatalf("%s waits and has room", w.UID)
+		}
+	}
+	whole(t, s, got)
+}
+
+// after counts what goes on once all have started that may.
+func after(s State, got map[string]Place) (total, starts int, by map[string]int) {
+	by = map[string]int{}
 	for name, n := range s.Running {
 		total += n
 		by[name] = n
 	}
-	starts, seen := 0, map[string]int{}
 	for _, w := range s.Waiting {
-		p := got[w.UID]
-		switch p.Held {
-		case None:
+		if got[w.UID].Held == None {
 			starts, total, by[w.Namespace] = starts+1, total+1, by[w.Namespace]+1
+		}
+	}
+	return total, starts, by
+}
+
+// whole says that positions are 1, 2, 3 with no gap and none twice.
+func whole(t *testing.T, s State, got map[string]Place) {
+	t.Helper()
+	seen := map[string]int{}
+	for _, w := range s.Waiting {
+		switch p := got[w.UID]; p.Held {
 		case Namespace:
 			seen[w.Namespace] += 1 << p.Position
 		case Controller:
-			seen[""] += 1 << p.Position
+			seen["all"] += 1 << p.Position
 		}
 	}
 	for lane, bits := range seen {
@@ -110,56 +137,56 @@ func within(t *testing.T, s State, got map[string]Place) {
 			t.Fatalf("positions of %q are not 1, 2, 3: %b", lane, bits)
 		}
 	}
-	if starts > 0 && total > s.Total {
-		t.Fatalf("%d runs go on, %d may", total, s.Total)
-	}
-	for _, w := range s.Waiting {
-		p := got[w.UID]
-		if p.Held == None && by[w.Namespace] > s.Limit(w.Namespace) {
-			t.Fatalf("%d runs of %s go on, %d may", by[w.Namespace], w.Namespace, s.Limit(w.Namespace))
-		}
-		if p.Held != None && total < s.Total && by[w.Namespace] < s.Limit(w.Namespace) {
-			t.Fatalf("%s waits and has room", w.UID)
-		}
-	}
 }
 
-// One namespace keeps hundreds of runs waiting; a single run elsewhere starts
-// with the next place that comes free, and the first come of the flood is
-// served, too, whatever comes behind it.
+// traffic is what comes and goes in a number of places.
+type traffic struct {
+	State
+	goesOn []Run
+	// longest is how many turns a run of the namespace waited at most.
+	longest map[string]int
+}
+
+// turn lets runs come, one that goes on end, and those start that may.
+func (f *traffic) turn(second int, r *rand.Rand, come ...string) {
+	for _, name := range come {
+		f.Waiting = append(f.Waiting, waiting(name, fmt.Sprintf("%s-%04d-%d", name, second, len(f.Waiting)), second))
+	}
+	if len(f.goesOn) > 0 {
+		i := r.IntN(len(f.goesOn))
+		f.Running[f.goesOn[i].Namespace]--
+		f.goesOn = slices.Delete(f.goesOn, i, i+1)
+	}
+	places := Places(f.State)
+	var rest []Run
+	for _, w := range f.Waiting {
+		if places[w.UID].Held != None {
+			rest = append(rest, w)
+			continue
+		}
+		f.goesOn = append(f.goesOn, w)
+		f.Running[w.Namespace]++
+		f.Served[w.Namespace] = start.Add(time.Duration(second) * time.Second)
+		f.longest[w.Namespace] = max(f.longest[w.Namespace], second-int(w.Since.Sub(start)/time.Second))
+	}
+	f.Waiting = rest
+}
+
+// One namespace keeps hundreds of runs waiting; a single run elsewhere waits
+// for a few ends only, and the flood is served, too.
 func TestNobodyStarves(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for total := 1; total <= 4; total++ {
-		s := State{Total: total, Limit: limit(3), Running: map[string]int{}, Served: map[string]time.Time{}}
-		var goesOn []Run
-		waited := map[string]int{}
+		f := &traffic{State: State{Total: total, Limit: limit(3), Running: map[string]int{}, Served: map[string]time.Time{}}, longest: map[string]int{}}
 		for second := range 400 {
-			for _, name := range []string{"flood", "flood", "stream", "drip"} {
-				if name != "drip" || second%7 == 0 {
-					s.Waiting = append(s.Waiting, waiting(name, fmt.Sprintf("%s-%04d-%d", name, second, len(s.Waiting)), second))
-				}
+			come := []string{"flood", "flood", "stream"}
+			if second%7 == 0 {
+				come = append(come, "drip")
 			}
-			if len(goesOn) > 0 {
-				i := r.IntN(len(goesOn))
-				s.Running[goesOn[i].Namespace]--
-				goesOn = append(goesOn[:i], goesOn[i+1:]...)
-			}
-			places := Places(s)
-			var rest []Run
-			for _, w := range s.Waiting {
-				if places[w.UID].Held != None {
-					rest = append(rest, w)
-					continue
-				}
-				goesOn = append(goesOn, w)
-				s.Running[w.Namespace]++
-				s.Served[w.Namespace] = start.Add(time.Duration(second) * time.Second)
-				waited[w.Namespace] = max(waited[w.Namespace], second-int(w.Since.Sub(start)/time.Second))
-			}
-			s.Waiting = rest
+			f.turn(second, r, come...)
 		}
-		if waited["drip"] > 3*total+3 || waited["flood"] == 0 || waited["stream"] == 0 {
-			t.Errorf("%d places: waited at most %v turns", total, waited)
+		if f.longest["drip"] > 3*total+3 || f.longest["flood"] == 0 || f.longest["stream"] == 0 {
+			t.Errorf("%d places: waited at most %v turns", total, f.longest)
 		}
 	}
 }
