@@ -148,7 +148,9 @@ func refuse(spec v1alpha1.WorkflowSpec, step Placed, before map[string]bool, r e
 			return fmt.Sprintf("%s may have no value, since %s need not have succeeded before: %s", r, r.Step, remedy)
 		}
 	case expr.Target:
-		return fmt.Sprintf("%s has no value: workflows have no target; name the object by parameters", r)
+		if spec.Target == nil {
+			return fmt.Sprintf("%s has no value: add the kinds that a run may name to spec.target", r)
+		}
 	case expr.Item, expr.Index:
 		return fmt.Sprintf("%s has no value: steps have no items; write one step for each", r)
 	}

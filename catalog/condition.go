@@ -58,7 +58,7 @@ func (c *conditions) step(step Placed) {
 	if step.When == "" && len(step.Preconditions) == 0 {
 		return
 	}
-	shape := expr.Shape{Params: c.known.Parameters, Outputs: map[string]map[string]string{}}
+	shape := expr.Shape{Params: c.known.Parameters, Outputs: map[string]map[string]string{}, Target: c.spec.Target != nil}
 	for name := range before(c.spec, step.Name, every) {
 		shape.Outputs[name] = c.known.Outputs[name]
 	}

@@ -124,7 +124,7 @@ type WorkflowStep struct {
 	// +optional
 	Image string `json:"image,omitempty"`
 	// Inputs of the action, an object. $(params.NAME), $(steps.STEP.outputs.NAME),
-	// $(execution.name) and $(execution.namespace) are replaced by values; $$( is a literal $(.
+	// $(target.name) and $(execution.name) are replaced by values; $$( is a literal $(.
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
@@ -146,7 +146,7 @@ type WorkflowStep struct {
 	// +optional
 	After []Edge `json:"after,omitempty"`
 	// When is a condition in CEL; if it is false the step is skipped. It may name
-	// params, execution, and of the steps that come before: outputs, phase, reason.
+	// params, target, execution, and of the steps that come before: outputs, phase, reason.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
@@ -179,6 +179,47 @@ type WorkflowStep struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+}
+
+// TargetSchema says what a workflow works on.
+type TargetSchema struct {
+	// Kinds that a run may name, such as apps/v1/Deployment or v1/Pod.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=320
+	// +kubebuilder:validation:items:Pattern=`^([a-z0-9.-]+/)?v[a-z0-9]+/[A-Z][A-Za-z0-9]*$`
+	// +listType=set
+	// +required
+	Kinds []string `json:"kinds"`
+}
+
+// Target is the object that a run works on; inputs refer to $(target.name),
+// $(target.namespace), $(target.kind) and $(target.apiVersion). Nothing is read
+// of it: an action reads what it is given the rights to.
+type Target struct {
+	// APIVersion such as apps/v1.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:Pattern=`^([a-z0-9.-]+/)?v[a-z0-9]+$`
+	// +required
+	APIVersion string `json:"apiVersion"`
+	// Kind such as Deployment.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	// +required
+	Kind string `json:"kind"`
+	// Namespace of the object; default is the run's.
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// Name of the object.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
 }
 
 // Precondition must hold when a step is about to start.

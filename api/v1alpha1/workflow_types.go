@@ -21,6 +21,9 @@ type WorkflowSpec struct {
 	// +listMapKey=name
 	// +optional
 	Parameters []Parameter `json:"parameters,omitempty"`
+	// Target says what a run works on; without it a run names nothing.
+	// +optional
+	Target *TargetSchema `json:"target,omitempty"`
 	// Steps of the remediation; order comes from runAfter and after alone.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64

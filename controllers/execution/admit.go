@@ -111,9 +111,17 @@ func conditioned(s *v1alpha1.RunSnapshot, schema []v1alpha1.Parameter, contracts
 	for i, step := range stepsOf(s) {
 		outputs[step.Name] = catalog.OutputTypes(contracts[i])
 	}
-	types, faults := catalog.Conditions(v1alpha1.WorkflowSpec{Parameters: schema, Steps: s.Steps, OnFailure: s.OnFailure, Finally: s.Finally}, outputs)
+	types, faults := catalog.Conditions(v1alpha1.WorkflowSpec{Parameters: schema, Target: schemaOf(s.Target), Steps: s.Steps, OnFailure: s.OnFailure, Finally: s.Finally}, outputs)
 	s.ParameterTypes, s.OutputTypes = types.Parameters, types.Outputs
 	return refuse(faults)
+}
+
+// schemaOf is the least that a workflow with the target says.
+func schemaOf(t *v1alpha1.Target) *v1alpha1.TargetSchema {
+	if t == nil {
+		return nil
+	}
+	return &v1alpha1.TargetSchema{Kinds: []string{t.APIVersion + "/" + t.Kind}}
 }
 
 // judge turns a verdict into the pass's end, and says what the signature gate

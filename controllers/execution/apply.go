@@ -70,6 +70,7 @@ func (r *Reconciler) begin(ctx context.Context, p *pass, step run.Step, scope ex
 func (p *pass) known(snapshot *v1alpha1.RunSnapshot) (expr.Scope, error) {
 	s := expr.Scope{
 		Params: map[string]json.RawMessage{}, Outputs: map[string]map[string]json.RawMessage{},
+		Target:    targetOf(snapshot.Target),
 		Execution: map[string]string{"name": p.obj.Name, "namespace": p.obj.Namespace, "uid": string(p.obj.UID)},
 	}
 	if err := json.Unmarshal(raw(snapshot.Parameters), &s.Params); err != nil {

@@ -1,8 +1,11 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,7 +24,7 @@ import (
 // the steps that it carries itself.
 func (r *Reconciler) load(ctx context.Context, p *pass) (*v1alpha1.RunSnapshot, []v1alpha1.Parameter, error) {
 	if p.obj.Spec.WorkflowRef == nil {
-		spec := v1alpha1.WorkflowSpec{Steps: p.obj.Spec.Steps}
+		spec := v1alpha1.WorkflowSpec{Steps: p.obj.Spec.Steps, Target: schemaOf(p.obj.Spec.Target)}
 		if err := sound(spec); err != nil {
 			return nil, nil, err
 		}
@@ -52,8 +55,12 @@ func (r *Reconciler) load(ctx context.Context, p *pass) (*v1alpha1.RunSnapshot, 
 // snapshot copies what a run is started with; actions of the catalog become
 // their images.
 func (r *Reconciler) snapshot(ctx context.Context, p *pass, spec v1alpha1.WorkflowSpec) (*v1alpha1.RunSnapshot, error) {
+	target, err := aim(spec.Target, p.obj)
+	if err != nil {
+		return nil, err
+	}
 	spec = *spec.DeepCopy()
-	s := &v1alpha1.RunSnapshot{FailFast: spec.FailFast, Steps: spec.Steps, OnFailure: spec.OnFailure, Finally: spec.Finally, FinallyTimeout: spec.FinallyTimeout}
+	s := &v1alpha1.RunSnapshot{FailFast: spec.FailFast, Target: target, Steps: spec.Steps, OnFailure: spec.OnFailure, Finally: spec.Finally, FinallyTimeout: spec.FinallyTimeout}
 	for _, list := range listsOf(s) {
 		for i := range list {
 			step := &list[i]
@@ -78,6 +85,23 @@ func (r *Reconciler) snapshot(ctx context.Context, p *pass, spec v1alpha1.Workfl
 	}
 	s.Deadline = *seconds(p.now.Add(timeout))
 	return s, nil
+}
+
+// aim holds the target of a run against what its workflow works on.
+func aim(schema *v1alpha1.TargetSchema, e *v1alpha1.WorkflowExecution) (*v1alpha1.Target, error) {
+	t := e.Spec.Target.DeepCopy()
+	switch {
+	case schema == nil && t == nil:
+		return nil, nil
+	case schema == nil:
+		return nil, run.Refuse(v1alpha1.ReasonInvalidParameters, "the run names %s %s as its target, and the workflow works on none: take out spec.target", t.Kind, t.Name)
+	case t == nil:
+		return nil, run.Refuse(v1alpha1.ReasonInvalidParameters, "the run names no target, and the workflow works on one of %s: create another run with spec.target", strings.Join(schema.Kinds, ", "))
+	case !slices.Contains(schema.Kinds, t.APIVersion+"/"+t.Kind):
+		return nil, run.Refuse(v1alpha1.ReasonInvalidParameters, "the run's target is of kind %s/%s, want one of %s", t.APIVersion, t.Kind, strings.Join(schema.Kinds, ", "))
+	}
+	t.Namespace = cmp.Or(t.Namespace, e.Namespace)
+	return t, nil
 }
 
 func workspaceOf(w *v1alpha1.Workspace) *v1alpha1.Workspace {

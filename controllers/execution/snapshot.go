@@ -45,10 +45,18 @@ func (p *pass) restore() {
 // values are what the conditions of the run may name. What is no object was
 // refused when the run was admitted.
 func (p *pass) values(s *v1alpha1.RunSnapshot) run.Values {
-	v := run.Values{ParameterTypes: s.ParameterTypes, OutputTypes: s.OutputTypes,
+	v := run.Values{Target: targetOf(s.Target), ParameterTypes: s.ParameterTypes, OutputTypes: s.OutputTypes,
 		Execution: map[string]string{"name": p.obj.Name, "namespace": p.obj.Namespace, "uid": string(p.obj.UID)}}
 	_ = json.Unmarshal(raw(s.Parameters), &v.Parameters)
 	return v
+}
+
+// targetOf lists what references and conditions may name of a target.
+func targetOf(t *v1alpha1.Target) map[string]string {
+	if t == nil {
+		return nil
+	}
+	return map[string]string{"apiVersion": t.APIVersion, "kind": t.Kind, "namespace": t.Namespace, "name": t.Name}
 }
 
 // facts are what an action may tell the reviewer of its work.

@@ -41,7 +41,7 @@ func (p *pass) unmet(step run.Step) *run.Note {
 
 // holds asks a condition of what is known now.
 func (p *pass) holds(source string) (bool, error) {
-	c, err := expr.Compile(source, expr.Shape{Params: p.Run.Values.ParameterTypes, Outputs: p.Run.Values.OutputTypes})
+	c, err := expr.Compile(source, expr.Shape{Params: p.Run.Values.ParameterTypes, Outputs: p.Run.Values.OutputTypes, Target: p.Run.Values.Target != nil})
 	if err != nil {
 		return false, err
 	}
@@ -58,7 +58,7 @@ func (p *pass) scope() (expr.Scope, error) {
 	if p.values != nil {
 		return *p.values, nil
 	}
-	s := expr.Scope{Params: p.Run.Values.Parameters, Execution: p.Run.Values.Execution, Outputs: map[string]map[string]json.RawMessage{}, Steps: p.ends}
+	s := expr.Scope{Params: p.Run.Values.Parameters, Execution: p.Run.Values.Execution, Target: p.Run.Values.Target, Outputs: map[string]map[string]json.RawMessage{}, Steps: p.ends}
 	for name, seen := range p.Seen.Steps {
 		if len(seen.Outputs) == 0 {
 			continue

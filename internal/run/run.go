@@ -32,6 +32,8 @@ type Values struct {
 	// Parameters and facts of the execution, by name; parameters are JSON.
 	Parameters map[string]json.RawMessage
 	Execution  map[string]string
+	// Target holds apiVersion, kind, namespace and name; nil if there is none.
+	Target map[string]string
 	// ParameterTypes and, by step, OutputTypes of all that conditions name.
 	ParameterTypes map[string]string
 	OutputTypes    map[string]map[string]string

@@ -25,6 +25,7 @@ import (
 type options struct {
 	params             []string
 	file, name, reason string
+	target             string
 	noWait             bool
 }
 
@@ -40,6 +41,7 @@ func Command(e *env.Env) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), e, args) },
 	}
 	c.Flags().StringArrayVarP(&o.params, "param", "p", nil, "a parameter as name=value; the workflow says its type")
+	c.Flags().StringVar(&o.target, "target", "", "the object that the run works on: NAME, or APIVERSION/KIND/NAME where the workflow takes several kinds")
 	c.Flags().StringVarP(&o.file, "file", "f", "", "a WorkflowExecution manifest to create instead")
 	c.Flags().StringVar(&o.name, "name", "", "name of the run; default is the workflow's with a random end")
 	c.Flags().StringVar(&o.reason, "reason", "", "why, for the reviewer of what the run does")
@@ -81,8 +83,8 @@ func (o *options) check(args []string) error {
 	if (len(args) == 1) == (o.file != "") {
 		return errors.New("name one workflow, or a manifest with --file")
 	}
-	if o.file != "" && (len(o.params) > 0 || o.name != "" || o.reason != "") {
-		return errors.New("a manifest says its own name, parameters and reason: change them there")
+	if o.file != "" && (len(o.params) > 0 || o.target != "" || o.name != "" || o.reason != "") {
+		return errors.New("a manifest says its own name, parameters, target and reason: change them there")
 	}
 	return nil
 }
@@ -110,12 +112,40 @@ func (o *options) execution(ctx context.Context, c client.Client, ns string, arg
 	if err != nil {
 		return nil, err
 	}
+	target, err := aim(w, o.target)
+	if err != nil {
+		return nil, err
+	}
 	we.ObjectMeta = metav1.ObjectMeta{Namespace: ns, Name: o.name}
 	if o.name == "" {
 		we.GenerateName = w.Name + "-"
 	}
-	we.Spec = v1alpha1.WorkflowExecutionSpec{WorkflowRef: &v1alpha1.LocalReference{Name: w.Name}, Parameters: values, Reason: o.reason}
+	we.Spec = v1alpha1.WorkflowExecutionSpec{WorkflowRef: &v1alpha1.LocalReference{Name: w.Name}, Parameters: values, Target: target, Reason: o.reason}
 	return we, nil
+}
+
+// aim reads NAME or APIVERSION/KIND/NAME by what the workflow works on.
+func aim(w *v1alpha1.Workflow, text string) (*v1alpha1.Target, error) {
+	switch {
+	case w.Spec.Target == nil && text == "":
+		return nil, nil
+	case w.Spec.Target == nil:
+		return nil, fmt.Errorf("workflow %s works on no target: leave out --target", w.Name)
+	case text == "":
+		return nil, fmt.Errorf("workflow %s works on a target of %s: name it with --target", w.Name, strings.Join(w.Spec.Target.Kinds, ", "))
+	}
+	if !strings.Contains(text, "/") {
+		if len(w.Spec.Target.Kinds) > 1 {
+			return nil, fmt.Errorf("--target %s does not say which kind: want one of %s and /%s", text, strings.Join(w.Spec.Target.Kinds, ", "), text)
+		}
+		text = w.Spec.Target.Kinds[0] + "/" + text
+	}
+	words := strings.Split(text, "/")
+	n := len(words)
+	if n < 3 {
+		return nil, fmt.Errorf("--target %s: want NAME or APIVERSION/KIND/NAME, such as apps/v1/Deployment/shop", text)
+	}
+	return &v1alpha1.Target{APIVersion: strings.Join(words[:n-2], "/"), Kind: words[n-2], Name: words[n-1]}, nil
 }
 
 // parameters turns name=value pairs into JSON by the workflow's own types.
