@@ -146,6 +146,10 @@ const (
 	ReasonWaiting = "Waiting"
 	// ReasonRunning: the action runs.
 	ReasonRunning = "Running"
+	// ReasonReused: the step succeeded in the run that retryOf names, and its outputs are taken over. Nothing to do.
+	ReasonReused = "Reused"
+	// ReasonRetryRefused: the run that retryOf names cannot be retried. Create a run without retryOf, or do what the message says.
+	ReasonRetryRefused = "RetryRefused"
 )
 
 // Reasons that an action gives for its own end, in the outputs of its step.
