@@ -10,7 +10,7 @@ import (
 //
 // +kubebuilder:validation:XValidation:rule="has(self.workflowRef) != has(self.steps)",message="a run names a workflow or carries its own steps"
 // +kubebuilder:validation:XValidation:rule="has(self.steps) == has(self.workflowType)",message="workflowType belongs to a run with its own steps"
-// +kubebuilder:validation:XValidation:rule="(has(self.workflowRef) ? has(oldSelf.workflowRef) && self.workflowRef == oldSelf.workflowRef : !has(oldSelf.workflowRef)) && (has(self.workflowType) ? has(oldSelf.workflowType) && self.workflowType == oldSelf.workflowType : !has(oldSelf.workflowType)) && (has(self.steps) ? has(oldSelf.steps) && self.steps == oldSelf.steps : !has(oldSelf.steps)) && (has(self.parameters) ? has(oldSelf.parameters) && self.parameters == oldSelf.parameters : !has(oldSelf.parameters)) && (has(self.target) ? has(oldSelf.target) && self.target == oldSelf.target : !has(oldSelf.target)) && (has(self.reason) ? has(oldSelf.reason) && self.reason == oldSelf.reason : !has(oldSelf.reason)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout))",message="a run cannot be changed but for suspend, cancel and terminate: create another run"
+// +kubebuilder:validation:XValidation:rule="(has(self.workflowRef) ? has(oldSelf.workflowRef) && self.workflowRef == oldSelf.workflowRef : !has(oldSelf.workflowRef)) && (has(self.workflowType) ? has(oldSelf.workflowType) && self.workflowType == oldSelf.workflowType : !has(oldSelf.workflowType)) && (has(self.steps) ? has(oldSelf.steps) && self.steps == oldSelf.steps : !has(oldSelf.steps)) && (has(self.parameters) ? has(oldSelf.parameters) && self.parameters == oldSelf.parameters : !has(oldSelf.parameters)) && (has(self.target) ? has(oldSelf.target) && self.target == oldSelf.target : !has(oldSelf.target)) && (has(self.retryOf) ? has(oldSelf.retryOf) && self.retryOf == oldSelf.retryOf : !has(oldSelf.retryOf)) && (has(self.reason) ? has(oldSelf.reason) && self.reason == oldSelf.reason : !has(oldSelf.reason)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout))",message="a run cannot be changed but for suspend, cancel and terminate: create another run"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)",message="a cancelled run cannot be taken up again: create another run"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.terminate) || !oldSelf.terminate || (has(self.terminate) && self.terminate)",message="a terminated run cannot be taken up again: create another run"
 // +kubebuilder:validation:XValidation:rule="has(self.suspend) && self.suspend || !has(self.suspendReason) && !has(self.suspendedBy)",message="suspendReason and suspendedBy belong to a suspended run: take them out to resume it"
@@ -38,6 +38,11 @@ type WorkflowExecutionSpec struct {
 	// Target that the run works on, if the workflow says that it works on one.
 	// +optional
 	Target *Target `json:"target,omitempty"`
+	// RetryOf names a run of the same workflow and target that failed or was
+	// cancelled. What succeeded there with the same image and inputs is not run
+	// again: its outputs are taken over. Steps that use the workspace are.
+	// +optional
+	RetryOf *LocalReference `json:"retryOf,omitempty"`
 	// Reason for the run, for the reviewer of what it does.
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional

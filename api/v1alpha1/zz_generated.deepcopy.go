@@ -1371,6 +1371,11 @@ func (in *WorkflowExecutionSpec) DeepCopyInto(out *WorkflowExecutionSpec) {
 		*out = new(Target)
 		**out = **in
 	}
+	if in.RetryOf != nil {
+		in, out := &in.RetryOf, &out.RetryOf
+		*out = new(LocalReference)
+		**out = **in
+	}
 	if in.Timeout != nil {
 		in, out := &in.Timeout, &out.Timeout
 		*out = new(v1.Duration)

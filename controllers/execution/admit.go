@@ -14,6 +14,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/internal/report"
+	"github.com/kubernaut/kubernaut/internal/reuse"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -37,6 +38,9 @@ func (r *Reconciler) prepare(ctx context.Context, p *pass) error {
 		return run.Refuse(v1alpha1.ReasonCancelled, "cancelled before it started")
 	case p.obj.Spec.Suspend:
 		return &run.Wait{Reason: v1alpha1.ReasonSuspended, Message: "it has not started: " + plan.Suspended(p.obj.Spec.SuspendedBy, p.obj.Spec.SuspendReason)}
+	}
+	if err := r.retried(ctx, p); err != nil {
+		return err
 	}
 	snapshot, schema, err := r.load(ctx, p)
 	if err != nil {
@@ -84,7 +88,13 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot,
 	status.Snapshot, status.Engine, status.StartedAt = s, r.options.Engine.Name(), seconds(p.now)
 	status.Phase = v1alpha1.ExecutionExecuting
 	verified := report.Verified(metav1.ConditionTrue, v1alpha1.ReasonVerified, "every image is signed as the policies demand: "+strings.Join(signers, ", "))
-	p.conditions(append(report.Progressing(v1alpha1.ReasonProgressing, "admitted; the first steps start"), verified))
+	said := "admitted; the first steps start"
+	if p.before != nil {
+		p.restore()
+		taken, why := reuse.Steps(p.run, p.obj, p.before)
+		status.Steps, said = taken, "admitted; "+why
+	}
+	p.conditions(append(report.Progressing(v1alpha1.ReasonProgressing, said), verified))
 	return r.keep(ctx, p)
 }
 

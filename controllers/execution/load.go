@@ -17,6 +17,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/catalog"
 	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/reuse"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -130,6 +131,23 @@ func (r *Reconciler) pin(ctx context.Context, namespace string, step *v1alpha1.W
 	}
 	step.Action, step.ActionType, step.Image = "", a.Spec.Type, a.Spec.Image
 	return nil
+}
+
+// retried reads the run that this one retries, if it does.
+func (r *Reconciler) retried(ctx context.Context, p *pass) error {
+	if p.obj.Spec.RetryOf == nil {
+		return nil
+	}
+	p.before = &v1alpha1.WorkflowExecution{}
+	name := p.obj.Spec.RetryOf.Name
+	err := r.client.Get(ctx, types.NamespacedName{Namespace: p.obj.Namespace, Name: name}, p.before)
+	if apierrors.IsNotFound(err) {
+		return run.Refuse(v1alpha1.ReasonRetryRefused, "cannot retry run %s: there is none in namespace %s, or it was deleted; create a run without retryOf", name, p.obj.Namespace)
+	}
+	if err != nil {
+		return fmt.Errorf("read the run that is retried: %w", err)
+	}
+	return reuse.Judge(p.obj, p.before)
 }
 
 func missing(err error, kind string, key types.NamespacedName) error {

@@ -31,8 +31,9 @@ type pass struct {
 	stored, obj *v1alpha1.WorkflowExecution
 	now         time.Time
 	policy      gate.Policy
-	sensitive   map[string]bool // parameters, while the run is admitted
-	patience    time.Duration   // with the queue, while the run is admitted
+	sensitive   map[string]bool             // parameters, while the run is admitted
+	patience    time.Duration               // with the queue, while the run is admitted
+	before      *v1alpha1.WorkflowExecution // the run that this one retries, while it is admitted
 	run         run.Run
 	seen        run.Observation
 	decision    run.Decision
