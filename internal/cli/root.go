@@ -49,6 +49,7 @@ func Root(e *env.Env, program string) *cobra.Command {
 		logs.Command(e),
 		request.Reconcile(e),
 		request.Resume(e),
+		start.Retry(e),
 		start.Command(e),
 		request.Suspend(e),
 		tree.Command(e),

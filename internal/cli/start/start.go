@@ -1,4 +1,4 @@
-// Package start is the verb that starts a run.
+// Package start holds the verbs that start a run: run and retry.
 package start
 
 import (
@@ -67,6 +67,11 @@ func (o *options) run(ctx context.Context, e *env.Env, args []string) error {
 	if we.Namespace == "" {
 		we.Namespace = ns
 	}
+	return o.create(ctx, e, c, we)
+}
+
+// create starts a run and follows it.
+func (o *options) create(ctx context.Context, e *env.Env, c client.WithWatch, we *v1alpha1.WorkflowExecution) error {
 	if err := c.Create(ctx, we); err != nil {
 		return fmt.Errorf("create the run: %w", err)
 	}
