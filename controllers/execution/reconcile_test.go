@@ -37,7 +37,6 @@ func TestHappyRunWritesOnlyThis(t *testing.T) {
 		"create ActionExecution run-a",
 		"status Executing Ready=False/Progressing a:Pending b:Pending",
 		"status Executing Ready=False/Progressing a:Running b:Pending pvc",
-		"create *v1.PersistentVolumeClaim run-workspace",
 		"create ActionExecution run-b",
 		"status Executing Ready=False/Progressing a:Succeeded b:Pending pvc",
 		"status Executing Ready=False/Progressing a:Succeeded b:Running pvc",

@@ -78,7 +78,7 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 		return fmt.Errorf("start the action: %w", err)
 	}
 	p.obj.Status.JobName = p.obj.Name
-	p.seen = run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: "the Job was created"}
+	p.seen = run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: run.AwaitsPod}
 	return nil
 }
 

@@ -167,6 +167,10 @@ const (
 // Ended says whether the state is final.
 func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cancelled }
 
+// AwaitsPod is the message of a step whose Job exists and whose pod does not
+// run yet; the same as long as that is so.
+const AwaitsPod = "waits for the pod of the Job to run"
+
 // Seen is what an engine sees of one step.
 type Seen struct {
 	State    State

@@ -112,10 +112,13 @@ func (e *Engine) Start(ctx context.Context, r run.Run, steps []run.Step) error {
 		if !step.UsesWorkspace {
 			continue
 		}
-		if err := create(ctx, e.client, e.live, claimOf(r), owner(r)); err != nil {
+		seen, err := e.Observe(ctx, r)
+		if err != nil {
 			return err
 		}
-		seen, err := e.Observe(ctx, r)
+		if seen.Workspace == "" {
+			err = create(ctx, e.client, e.live, claimOf(r), owner(r))
+		}
 		if err != nil {
 			return err
 		}

@@ -80,7 +80,7 @@ func withoutPod(job *batchv1.Job) run.Seen {
 		return run.Seen{State: run.Failed, Reason: v1alpha1.ReasonOutputsInvalid, Finished: c.LastTransitionTime.Time,
 			Message: "the pod was deleted before its outputs were read: look for who deletes finished pods"}
 	}
-	return run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: "waits for the pod of the Job to be created"}
+	return run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: run.AwaitsPod}
 }
 
 // failed fills in why a failed pod failed.
@@ -142,17 +142,30 @@ func jobReason(c *batchv1.JobCondition) (run.Reason, string) {
 	return v1alpha1.ReasonStepFailed, strings.TrimSuffix(fmt.Sprintf("the Job failed: %s: %s", c.Reason, c.Message), ": ")
 }
 
-// pending fills in why a pod does not run yet.
+// pending fills in why a pod does not run yet. What a pod goes through on its
+// way is not told: it would be three more statuses for a step that is well.
 func pending(seen *run.Seen, pod *corev1.Pod, status *corev1.ContainerStatus) {
 	seen.State, seen.Reason, seen.Message = run.Running, v1alpha1.ReasonRunning, fmt.Sprintf("pod %s is %s", pod.Name, pod.Status.Phase)
-	if status == nil || status.State.Waiting == nil {
-		return
+	if pod.Status.Phase == corev1.PodPending && !stuck(status) {
+		*seen = run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: run.AwaitsPod}
 	}
-	switch w := status.State.Waiting; w.Reason {
-	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+	if stuck(status) {
+		w := status.State.Waiting
 		seen.Reason = v1alpha1.ReasonImagePullFailed
 		seen.Message = fmt.Sprintf("pod %s cannot start: %s: %s", pod.Name, w.Reason, w.Message)
 	}
+}
+
+// stuck says whether the container waits for what does not come by itself.
+func stuck(status *corev1.ContainerStatus) bool {
+	if status == nil || status.State.Waiting == nil {
+		return false
+	}
+	switch status.State.Waiting.Reason {
+	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+		return true
+	}
+	return false
 }
 
 func container(pod *corev1.Pod) *corev1.ContainerStatus {

@@ -102,7 +102,7 @@ func TestJudge(t *testing.T) {
 			pods(podOf("x", 1, corev1.PodFailed, killedLate)), run.Failed, v1alpha1.ReasonStepFailed, "exit code 143"},
 		"deadline before a pod began": {jobOf(false, jobFailed("DeadlineExceeded")), nil, run.Failed, v1alpha1.ReasonTimeout, "in time"},
 		"pod cannot be pulled":        {jobOf(false), pods(podOf("x", 1, corev1.PodPending, waiting("ImagePullBackOff", "no route"))), run.Running, v1alpha1.ReasonImagePullFailed, "no route"},
-		"pod is being created":        {jobOf(false), pods(podOf("x", 1, corev1.PodPending, waiting("ContainerCreating", ""))), run.Running, v1alpha1.ReasonRunning, "Pending"},
+		"pod is being created":        {jobOf(false), pods(podOf("x", 1, corev1.PodPending, waiting("ContainerCreating", ""))), run.Running, v1alpha1.ReasonRunning, "waits for the pod of the Job to run"},
 		"deadline while a pod is pulled": {jobOf(false, jobFailed("DeadlineExceeded")), pods(podOf("x", 1, corev1.PodPending, waiting("ImagePullBackOff", ""))),
 			run.Failed, v1alpha1.ReasonTimeout, "in time"},
 		"no pod yet":                   {jobOf(false), nil, run.Running, v1alpha1.ReasonRunning, "waits for the pod"},
