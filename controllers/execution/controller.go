@@ -3,6 +3,7 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/engine"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/record"
+	"github.com/kubernaut/kubernaut/internal/report"
 	"github.com/kubernaut/kubernaut/internal/settings"
 )
 
@@ -75,7 +77,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
 	b := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.WorkflowExecution{}, builder.WithPredicates(changed)).
-		Owns(&v1alpha1.ActionExecution{}).
+		Owns(&v1alpha1.ActionExecution{}, builder.WithPredicates(stepNews())).
 		Watches(&v1alpha1.WorkflowExecution{}, handler.EnqueueRequestsFromMapFunc(r.queued), builder.WithPredicates(moves())).
 		Watches(&v1alpha1.Workflow{}, handler.EnqueueRequestsFromMapFunc(r.runsOfWorkflow)).
 		Watches(&v1alpha1.Action{}, handler.EnqueueRequestsFromMapFunc(r.runsNotStarted)).
@@ -86,6 +88,37 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 		b = b.WatchesRawSource(source.Channel(opts.Changed, handler.EnqueueRequestsFromMapFunc(r.queued)))
 	}
 	return b.Complete(r)
+}
+
+// view is what of a step can change its run.
+type view struct {
+	phase           v1alpha1.StepPhase
+	reason, message string
+	cancel          bool
+}
+
+// stepNews lets through what a run has to know of its steps: neither that one
+// was created, which the run did itself, nor how it gets ready.
+func stepNews() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return tells(e.Object) != tells(&v1alpha1.ActionExecution{}) },
+		UpdateFunc: func(e event.UpdateEvent) bool { return tells(e.ObjectOld) != tells(e.ObjectNew) },
+	}
+}
+
+func tells(o client.Object) view {
+	ae, ok := o.(*v1alpha1.ActionExecution)
+	if !ok {
+		return view{}
+	}
+	t := view{phase: cmp.Or(ae.Status.Phase, v1alpha1.StepPending), reason: v1alpha1.ReasonProgressing, cancel: ae.Spec.Cancel}
+	if c := report.Find(ae.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		t.reason, t.message = c.Reason, c.Message
+	}
+	if t.phase == v1alpha1.StepPending && t.reason == v1alpha1.ReasonProgressing {
+		t.message = ""
+	}
+	return t
 }
 
 // runsOfWorkflow finds the runs of a Workflow that have not started.

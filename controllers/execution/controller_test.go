@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -42,5 +43,38 @@ func TestWhoIsWokenUp(t *testing.T) {
 		}
 		slices.Sort(got)
 		equal(t, name, got, c.want)
+	}
+}
+
+// A run is woken by what its steps come to, not by what it made itself or by
+// how a step gets ready.
+func TestWhatOfAStepIsNews(t *testing.T) {
+	step := func(phase v1alpha1.StepPhase, reason, message string) *v1alpha1.ActionExecution {
+		return &v1alpha1.ActionExecution{Status: v1alpha1.ActionExecutionStatus{Phase: phase,
+			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: reason, Message: message}}}}
+	}
+	fresh := &v1alpha1.ActionExecution{}
+	verified := step(v1alpha1.StepPending, v1alpha1.ReasonProgressing, "verified")
+	waits := step(v1alpha1.StepPending, v1alpha1.ReasonImagePullFailed, "no answer")
+	running := step(v1alpha1.StepRunning, v1alpha1.ReasonRunning, "waits")
+	stopped := running.DeepCopy()
+	stopped.Spec.Cancel = true
+	for name, c := range map[string]struct {
+		old, now *v1alpha1.ActionExecution
+		want     bool
+	}{
+		"verified": {fresh, verified, false},
+		"held up":  {fresh, waits, true},
+		"running":  {verified, running, true},
+		"on":       {running, step(v1alpha1.StepRunning, v1alpha1.ReasonRunning, "runs"), true},
+		"stopped":  {running, stopped, true},
+		"over":     {running, step(v1alpha1.StepSucceeded, v1alpha1.ReasonSucceeded, ""), true},
+	} {
+		if got := stepNews().Update(event.UpdateEvent{ObjectOld: c.old, ObjectNew: c.now}); got != c.want {
+			t.Errorf("a step that is %s is news: %t, want %t", name, got, c.want)
+		}
+	}
+	if stepNews().Create(event.CreateEvent{Object: fresh}) || !stepNews().Create(event.CreateEvent{Object: running}) || !stepNews().Delete(event.DeleteEvent{Object: fresh}) {
+		t.Error("a step is news when it is first seen at work and when it is gone, not when the run makes it")
 	}
 }

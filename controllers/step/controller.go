@@ -8,14 +8,11 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fluxcd/pkg/runtime/predicates"
 
@@ -66,21 +63,8 @@ func Setup(mgr ctrl.Manager, opts Options) error {
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ActionExecution{}, builder.WithPredicates(changed)).
-		Owns(&batchv1.Job{}).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(stepOfPod)).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.stepOfJob), builder.WithPredicates(news(jobState))).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.stepOfPod), builder.WithPredicates(news(podState))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: max(1, opts.MaxConcurrent)}).
 		Complete(r)
-}
-
-// stepOfPod finds the ActionExecution of a pod by its Job, whose name it has.
-func stepOfPod(_ context.Context, o client.Object) []reconcile.Request {
-	if _, ours := o.GetLabels()[v1alpha1.LabelActionExecution]; !ours {
-		return nil
-	}
-	for _, ref := range o.GetOwnerReferences() {
-		if ref.Kind == "Job" {
-			return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: ref.Name}}}
-		}
-	}
-	return nil
 }
