@@ -2,194 +2,289 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/test/e2e/harness"
 )
 
-// point is a moment of a run, told from outside.
-type point struct {
+const (
+	// sites is how many controllers are killed side by side.
+	sites = 6
+	// stride is how many writes apart one run is killed again.
+	stride = 10
+)
+
+// site is a namespace with a controller of its own, behind a proxy.
+type site struct {
+	setting
+	controller *harness.Controller
+	proxy      *harness.Proxy
+}
+
+// scenario is a run, and what is done to it from outside.
+type scenario struct {
 	name string
-	here func(*sight) bool
+	// prepare makes what the run needs; it may be nil.
+	prepare func(*testing.T, site)
+	// play creates the run and goes with it to its end.
+	play func(*testing.T, site) *v1alpha1.WorkflowExecution
 }
 
-// sight is what can be seen of a run at one moment.
-type sight struct {
-	run   *v1alpha1.WorkflowExecution
-	steps map[string]v1alpha1.StepPhase
-	jobs  map[string]bool
-	pods  map[string]corev1.PodPhase
-	pvc   bool
+// A controller that is killed after its n-th write, for every n of a run, and
+// started again, ends the run as one that nobody killed: the same status of
+// all objects, and no Job, commit or pull request twice.
+//
+// The write reaches the API server and its answer does not come back. A write
+// that is killed before it arrives leaves the cluster as the write before left
+// it, so that case is the one of n-1. The proxy lets writes through one by one,
+// so that the n-th is one moment; it counts those that changed something.
+//
+// The first of stride runs is killed after the writes 1, 1+stride, 1+2*stride…,
+// the second after 2, 2+stride… and so on: together after each, and each run
+// must bear several kills. Each has a namespace, a proxy and a controller of
+// its own, which works in that namespace alone, so several are tried at once.
+func TestKilledAtEveryWrite(t *testing.T) {
+	alone(t)
+	for _, sc := range scenarios(t) {
+		t.Run(sc.name, func(t *testing.T) { sweep(t, sc) })
+	}
 }
 
-// points are in the order in which a run reaches them.
-func points() []point {
-	out := []point{
-		{"the run exists", func(s *sight) bool { return s.run.Name != "" }},
-		{"the snapshot is written", func(s *sight) bool { return s.run.Status.Snapshot != nil }},
-		{"the claim exists", func(s *sight) bool { return s.pvc }},
-	}
-	for _, step := range []string{"clone", "patch", "commit", "propose"} {
-		out = append(out,
-			point{step + " exists", func(s *sight) bool { _, ok := s.steps[step]; return ok }},
-			point{step + " has its Job", func(s *sight) bool { return s.jobs[step] }},
-			point{step + " has ended", func(s *sight) bool { return s.pods[step] == corev1.PodSucceeded }},
-		)
-	}
-	return append(out, point{"the pull request is known", func(s *sight) bool { return s.run.Status.PullRequest != nil }})
-}
-
-// A controller that is killed at every point of a run, and started again, ends
-// it as if nothing had happened: no second Job, commit or pull request.
-func TestKilledController(t *testing.T) {
-	s := newSetting(t)
-	warm := s.raise(t, "warm", "96Mi")
-	finish(t, warm, 2*time.Minute)
-	created := s.countJobs(t)
-	we := s.raise(t, "killed", "128Mi")
-	kills := 0
-	for _, p := range points() {
-		s.await(t, we, p)
-		if err := shared.controller.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		kills++
-		if err := shared.controller.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	finish(t, we, 2*time.Minute)
-	t.Logf("killed %d times", kills)
-	if we.Status.Phase != v1alpha1.ExecutionCompleted || kills < 10 {
-		t.Fatalf("phase %s after %d kills: %s", we.Status.Phase, kills, yamlOf(we.Status))
-	}
-	s.volumeGone(t)
-	if n := <-created(); n != 4 {
-		t.Errorf("%d Jobs were created, want 4", n)
-	}
-	s.oneChange(t, we)
-}
-
-// countJobs watches Jobs come; what it returns stops the watch and tells how
-// many different ones came since.
-func (s setting) countJobs(t *testing.T) func() <-chan int {
+// alone stops the controller that works in all namespaces.
+func alone(t *testing.T) {
 	t.Helper()
-	var before batchv1.JobList
-	if err := shared.Client.List(t.Context(), &before, client.InNamespace(s.namespace)); err != nil {
+	if err := shared.controller.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	old := map[string]bool{}
-	for _, j := range before.Items {
-		old[string(j.UID)] = true
-	}
-	w, err := shared.Client.Watch(context.WithoutCancel(t.Context()), &batchv1.JobList{}, client.InNamespace(s.namespace))
-	if err != nil {
-		t.Fatal(err)
-	}
-	count := make(chan int, 1)
-	go func() {
-		seen := map[string]bool{}
-		for e := range w.ResultChan() {
-			if j, ok := e.Object.(*batchv1.Job); ok && !old[string(j.UID)] {
-				seen[string(j.UID)] = true
-			}
+	t.Cleanup(func() {
+		if err := shared.controller.Start(context.Background()); err != nil {
+			t.Fatal(err)
 		}
-		count <- len(seen)
-	}()
-	return func() <-chan int { w.Stop(); return count }
-}
-
-// await looks at a run until it is at a point, or past it.
-func (s setting) await(t *testing.T, we *v1alpha1.WorkflowExecution, p point) {
-	t.Helper()
-	reach(t, we, time.Minute, p.name, func() bool {
-		return we.Status.CompletedAt != nil || p.here(s.look(t, we))
 	})
 }
 
-func (s setting) look(t *testing.T, we *v1alpha1.WorkflowExecution) *sight {
+func sweep(t *testing.T, sc scenario) {
+	begin := time.Now()
+	want, writes := undisturbed(t, sc)
+	if len(writes) == 0 {
+		t.Fatal("the run came to its end without a write through the proxy")
+	}
+	var next atomic.Int64
+	var all sync.WaitGroup
+	covered := make([]atomic.Bool, 2*len(writes)+stride)
+	for range sites {
+		all.Go(func() {
+			for n := int(next.Add(1)); n <= min(stride, len(writes)); n = int(next.Add(1)) {
+				t.Run(fmt.Sprintf("%02d", n), func(t *testing.T) { killedFrom(t, sc, n, want, covered) })
+			}
+		})
+	}
+	all.Wait()
+	for n := range writes[:len(writes)-1] { // a pass can be overtaken, so that there is no last one
+		if !covered[n+1].Load() {
+			t.Errorf("no controller was killed after write %d", n+1)
+		}
+	}
+	t.Logf("killed after each of %d writes in %s", len(writes), time.Since(begin).Round(time.Second))
+}
+
+// undisturbed plays a scenario without any harm.
+func undisturbed(t *testing.T, sc scenario) (string, []harness.Write) {
 	t.Helper()
-	out := &sight{run: we, steps: map[string]v1alpha1.StepPhase{}, jobs: map[string]bool{}, pods: map[string]corev1.PodPhase{}}
-	of := []client.ListOption{client.InNamespace(s.namespace), client.MatchingLabels{v1alpha1.LabelExecution: we.Name}}
-	var steps v1alpha1.ActionExecutionList
-	var j batchv1.JobList
-	var pods corev1.PodList
-	var claims corev1.PersistentVolumeClaimList
-	for _, list := range []client.ObjectList{&steps, &j, &pods, &claims} {
-		if err := shared.Client.List(t.Context(), list, of...); err != nil {
+	s := newSite(t, sc)
+	s.proxy.Judge(nil)
+	we := sc.play(t, s)
+	out := s.settled(t, we, "")
+	writes := s.proxy.Writes()
+	for i, w := range writes {
+		t.Logf("%2d %s", i+1, w)
+	}
+	t.Logf("refused: %v", s.proxy.Refused())
+	t.Logf("it ends as\n%s", out)
+	return out, writes
+}
+
+// killedFrom plays a scenario with a kill after the n-th write and after each
+// stride-th from there on, and notes which they were.
+func killedFrom(t *testing.T, sc scenario, n int, want string, covered []atomic.Bool) {
+	s := newSite(t, sc)
+	revived := make(chan error, len(covered))
+	kills := 0
+	s.proxy.Judge(func(i int, w harness.Write) harness.Fate {
+		if i%stride != n%stride || i < n || i >= len(covered) {
+			return harness.Delivered
+		}
+		t.Logf("killed after write %d, %s", i, w)
+		covered[i].Store(true)
+		kills++
+		err := s.controller.Kill()
+		go func() {
+			s.proxy.Reopen()
+			revived <- errors.Join(err, s.controller.Start(t.Context()))
+		}()
+		return harness.Shut
+	})
+	we := sc.play(t, s)
+	got := s.settled(t, we, want)
+	s.proxy.Judge(nil) // from here on kills stays as it is
+	for range kills {
+		if err := <-revived; err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, x := range steps.Items {
-		out.steps[x.Spec.Step] = x.Status.Phase
+	if kills == 0 {
+		t.Errorf("the run came to its end before write %d", n)
 	}
-	for _, x := range j.Items {
-		out.jobs[x.Labels[v1alpha1.LabelStep]] = true
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("the run ends otherwise (-undisturbed +killed):\n%s\nlog: %s", diff, s.controller.Log())
 	}
-	for _, x := range pods.Items {
-		out.pods[x.Labels[v1alpha1.LabelStep]] = x.Status.Phase
-	}
-	out.pvc = len(claims.Items) > 0
-	return out
 }
 
-// oneChange asserts that the run's pull request carries one commit of ours and
-// that no other pull request is open for the same change.
-func (s setting) oneChange(t *testing.T, we *v1alpha1.WorkflowExecution) {
+// newSite makes a namespace and what a scenario needs there.
+func newSite(t *testing.T, sc scenario) site {
 	t.Helper()
-	pulls, err := shared.Pulls(t.Context(), s.app)
+	ns := namespace(t)
+	s := site{setting: setting{namespace: ns, app: ns + "-app"}}
+	var err error
+	if s.proxy, err = shared.controller.Proxy(ns); err != nil {
+		t.Fatal(err)
+	}
+	if s.controller, err = shared.controller.Through(s.proxy); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.controller.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.leave(t) })
+	if sc.prepare != nil {
+		sc.prepare(t, s)
+	}
+	return s
+}
+
+// leave deletes the runs while their controller can still release them.
+func (s site) leave(t *testing.T) {
+	ctx := context.Background()
+	s.proxy.Judge(nil)
+	if err := shared.Client.DeleteAllOf(ctx, &v1alpha1.WorkflowExecution{}, client.InNamespace(s.namespace)); err != nil {
+		t.Error(err)
+	}
+	err := harness.Until(ctx, 30*time.Second, func(ctx context.Context) error {
+		var list v1alpha1.WorkflowExecutionList
+		if err := shared.Client.List(ctx, &list, client.InNamespace(s.namespace)); err != nil || len(list.Items) == 0 {
+			return err
+		}
+		return fmt.Errorf("run %s is still there", list.Items[0].Name)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := s.controller.Kill(); err != nil {
+		t.Error(err)
+	}
+	if err := s.proxy.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func scenarios(t *testing.T) []scenario {
+	t.Helper()
+	image := probe(t, "probe-again", "well", "  idempotent: true\n").Image
+	step := func(name, mode string, after ...string) v1alpha1.WorkflowStep {
+		return v1alpha1.WorkflowStep{Name: name, Image: image, Inputs: raw(map[string]string{"mode": mode}), RunAfter: after}
+	}
+	again := step("left", "second", "top")
+	again.UsesWorkspace = true
+	again.Retries = &v1alpha1.Retries{Backoff: &v1alpha1.Backoff{Initial: &metav1.Duration{Duration: time.Second}}}
+	return []scenario{
+		{name: "cancelled", play: func(t *testing.T, s site) *v1alpha1.WorkflowExecution {
+			we := start(t, s.namespace, "run", step("hang", "hang"), step("after", "well", "hang"))
+			reach(t, we, time.Minute, "a running pod", func() bool { return running(t, s.namespace) == 1 })
+			cancelRun(t, we)
+			return we
+		}},
+		{name: "diamond", play: func(t *testing.T, s site) *v1alpha1.WorkflowExecution {
+			we := start(t, s.namespace, "run", step("top", "well"), again, step("right", "well", "top"), step("bottom", "$(steps.left.outputs.said)-$(steps.right.outputs.said)", "left", "right"))
+			finish(t, we, 2*time.Minute)
+			return we
+		}},
+		{name: "finally", play: func(t *testing.T, s site) *v1alpha1.WorkflowExecution {
+			praise := step("praise", "well")
+			praise.When = "steps.apply.phase == 'Succeeded'"
+			w := &v1alpha1.Workflow{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "closing"}, Spec: v1alpha1.WorkflowSpec{
+				Version: "v1.0.0", Steps: []v1alpha1.WorkflowStep{step("apply", "fail")}, OnFailure: []v1alpha1.WorkflowStep{step("undo", "well")},
+				Finally: []v1alpha1.WorkflowStep{step("tell", "well"), praise},
+			}}
+			we := &v1alpha1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "run"},
+				Spec: v1alpha1.WorkflowExecutionSpec{WorkflowRef: &v1alpha1.LocalReference{Name: w.Name}}}
+			if err := errors.Join(shared.Client.Create(t.Context(), w), shared.Client.Create(t.Context(), we)); err != nil {
+				t.Fatal(err)
+			}
+			finish(t, we, 2*time.Minute)
+			return we
+		}},
+		{name: "chain", prepare: workflow, play: func(t *testing.T, s site) *v1alpha1.WorkflowExecution {
+			we := s.raise(t, "run", "128Mi")
+			finish(t, we, 2*time.Minute)
+			return we
+		}},
+	}
+}
+
+// workflow makes the application's repository, the shipped workflow and its
+// actions, and waits until they can be used.
+func workflow(t *testing.T, s site) {
+	t.Helper()
+	ctx := t.Context()
+	files, err := shared.CatalogFiles(shared.actions)
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := 0
-	for _, p := range pulls {
-		if p.State == "open" {
-			open++
+	for _, name := range []string{"actions/git-clone", "actions/yaml-patch", "actions/git-commit", "actions/git-push-pr", "workflows/raise-memory-limit"} {
+		o := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal([]byte(*files["catalog/"+name+".yaml"]), &o.Object); err != nil {
+			t.Fatal(err)
 		}
-		if n, err := shared.Commits(t.Context(), s.app, p.Head.Ref); err != nil || n != 3 {
-			t.Errorf("branch %s has %d commits (%v), want the repository's 2 and one of ours", p.Head.Ref, n, err)
-		}
-	}
-	if open != 1 || we.Status.PullRequest == nil {
-		t.Errorf("%d pull requests are open, want 1: %s", open, fmt.Sprint(pulls))
-	}
-}
-
-// Two runs for the same file at once: one pull request that carries one whole
-// change, or two clean ones, never a lost or a mixed one.
-func TestTwoRunsAtOnce(t *testing.T) {
-	s := newSetting(t)
-	a, b := s.raise(t, "first", "128Mi"), s.raise(t, "second", "256Mi")
-	finish(t, a, 3*time.Minute)
-	finish(t, b, 3*time.Minute)
-	done := 0
-	for _, we := range []*v1alpha1.WorkflowExecution{a, b} {
-		t.Logf("%s: %s: %s", we.Name, we.Status.Phase, condition(we, v1alpha1.ConditionReady).Message)
-		if we.Status.Phase == v1alpha1.ExecutionCompleted {
-			done++
+		o.SetNamespace(s.namespace)
+		if err := shared.Client.Create(ctx, o); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if done == 0 {
-		t.Error("neither run completed")
-	}
-	pulls, err := shared.Pulls(t.Context(), s.app)
-	if err != nil || len(pulls) == 0 || len(pulls) > 2 {
-		t.Fatalf("%d pull requests (%v), want one or two", len(pulls), err)
-	}
-	for _, p := range pulls {
-		diff, err := shared.Diff(t.Context(), s.app, p.Number)
+	for _, err := range []error{
+		shared.NewRepo(ctx, s.app, false),
+		shared.Commit(ctx, s.app, "main", "the application", map[string]*string{"deploy/shop.yaml": harness.Text(application)}),
+		shared.Credentials(ctx, s.namespace),
+	} {
 		if err != nil {
 			t.Fatal(err)
 		}
-		minus, plus := changes(diff)
-		if len(minus) != 1 || len(plus) != 1 {
-			t.Errorf("pull request %d is not one clean change:\n%s", p.Number, diff)
+	}
+	wf := &v1alpha1.Workflow{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "raise-memory-limit"}}
+	err = harness.Until(ctx, 30*time.Second, func(ctx context.Context) error {
+		if err := shared.Client.Get(ctx, client.ObjectKeyFromObject(wf), wf); err != nil {
+			return err
 		}
+		for _, c := range wf.Status.Conditions {
+			if c.Type == v1alpha1.ConditionReady && c.Status == metav1.ConditionTrue {
+				return nil
+			}
+		}
+		return fmt.Errorf("the workflow is not ready: %s", strings.TrimSpace(yamlOf(wf.Status)))
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

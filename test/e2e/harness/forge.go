@@ -162,3 +162,16 @@ func (l *Lab) Commits(ctx context.Context, repo, branch string) (int, error) {
 	err := l.call(ctx, http.MethodGet, l.repo(repo)+"/commits?limit=50&stat=false&sha="+url.QueryEscape(branch), nil, &out)
 	return len(out), err
 }
+
+// Branches names all branches of a repository.
+func (l *Lab) Branches(ctx context.Context, repo string) ([]string, error) {
+	var list []struct {
+		Name string `json:"name"`
+	}
+	err := l.call(ctx, http.MethodGet, l.repo(repo)+"/branches?limit=50", nil, &list)
+	var out []string
+	for _, b := range list {
+		out = append(out, b.Name)
+	}
+	return out, err
+}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -45,6 +46,9 @@ type Lab struct {
 	// Signer signs what Publish pushes; PublicKey is its PEM.
 	Signer    *verifyimage.Signer `json:"-"`
 	PublicKey []byte              `json:"-"`
+
+	// sites numbers the controllers that work in one namespace alone.
+	sites atomic.Int32
 }
 
 // Open reads where the lab is from the file that KUBERNAUT_LAB names.

@@ -24,9 +24,9 @@ func main() {
 	case "fail":
 		fmt.Fprintln(os.Stderr, "the probe fails because it was told to")
 		os.Exit(65)
-	case "third":
-		if n := count(); n < 3 {
-			fmt.Fprintf(os.Stderr, "the probe was told to fail twice, this is attempt %d\n", n)
+	case "second", "third":
+		if n := count(); n < map[string]int{"second": 2, "third": 3}[in.Mode] {
+			fmt.Fprintf(os.Stderr, "the probe was told to fail before its %s attempt, this is attempt %d\n", in.Mode, n)
 			os.Exit(75)
 		}
 	case "hang":
