@@ -48,6 +48,7 @@ func Check(spec v1alpha1.WorkflowSpec) []Fault {
 	faults := append(checkGraphs(spec), checkParameters(spec.Parameters)...)
 	for _, step := range Steps(spec) {
 		faults = append(faults, checkEdges(step)...)
+		faults = append(faults, checkForEach(spec, step)...)
 		faults = append(faults, checkRetries(step)...)
 		faults = append(faults, checkReferences(spec, step)...)
 	}
@@ -152,7 +153,9 @@ func refuse(spec v1alpha1.WorkflowSpec, step Placed, before map[string]bool, r e
 			return fmt.Sprintf("%s has no value: add the kinds that a run may name to spec.target", r)
 		}
 	case expr.Item, expr.Index:
-		return fmt.Sprintf("%s has no value: steps have no items; write one step for each", r)
+		if step.ForEach == nil {
+			return fmt.Sprintf("%s has no value: the step has no forEach", r)
+		}
 	}
 	return ""
 }

@@ -59,8 +59,15 @@ func (c *conditions) step(step Placed) {
 		return
 	}
 	shape := expr.Shape{Params: c.known.Parameters, Outputs: map[string]map[string]string{}, Target: c.spec.Target != nil}
-	for name := range before(c.spec, step.Name, every) {
-		shape.Outputs[name] = c.known.Outputs[name]
+	earlier := before(c.spec, step.Name, every)
+	for _, s := range Steps(c.spec) {
+		if !earlier[s.Name] {
+			continue
+		}
+		shape.Outputs[s.Name] = c.known.Outputs[s.Name]
+		if s.ForEach != nil {
+			shape.Outputs[s.Name] = listsOf(c.known.Outputs[s.Name])
+		}
 	}
 	if step.When != "" {
 		c.check(step.Field+".when", step.When, shape)
@@ -68,6 +75,18 @@ func (c *conditions) step(step Placed) {
 	for i, p := range step.Preconditions {
 		c.check(fmt.Sprintf("%s.preconditions[%d].condition", step.Field, i), p.Condition, shape)
 	}
+}
+
+// listsOf are the outputs of a step that has them once for each item.
+func listsOf(outputs map[string]string) map[string]string {
+	if outputs == nil {
+		return nil
+	}
+	out := make(map[string]string, len(outputs))
+	for name := range outputs {
+		out[name] = typeArray
+	}
+	return out
 }
 
 func (c *conditions) check(field, source string, shape expr.Shape) {

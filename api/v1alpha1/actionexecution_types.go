@@ -7,7 +7,7 @@ import (
 
 // ActionExecutionSpec is one action to run once. It cannot be changed, but for cancel.
 //
-// +kubebuilder:validation:XValidation:rule="self.execution == oldSelf.execution && self.step == oldSelf.step && (has(self.attempt) ? has(oldSelf.attempt) && self.attempt == oldSelf.attempt : !has(oldSelf.attempt)) && (has(self.actionType) ? has(oldSelf.actionType) && self.actionType == oldSelf.actionType : !has(oldSelf.actionType)) && self.image == oldSelf.image && (has(self.imageVerification) ? has(oldSelf.imageVerification) && self.imageVerification == oldSelf.imageVerification : !has(oldSelf.imageVerification)) && (has(self.inputs) ? has(oldSelf.inputs) && self.inputs == oldSelf.inputs : !has(oldSelf.inputs)) && (has(self.volumes) ? has(oldSelf.volumes) && self.volumes == oldSelf.volumes : !has(oldSelf.volumes)) && (has(self.credentials) ? has(oldSelf.credentials) && self.credentials == oldSelf.credentials : !has(oldSelf.credentials)) && (has(self.serviceAccountName) ? has(oldSelf.serviceAccountName) && self.serviceAccountName == oldSelf.serviceAccountName : !has(oldSelf.serviceAccountName)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout)) && (has(self.nodeName) ? has(oldSelf.nodeName) && self.nodeName == oldSelf.nodeName : !has(oldSelf.nodeName)) && (has(self.facts) ? has(oldSelf.facts) && self.facts == oldSelf.facts : !has(oldSelf.facts))",message="an action execution cannot be changed but for cancel"
+// +kubebuilder:validation:XValidation:rule="self.execution == oldSelf.execution && self.step == oldSelf.step && (has(self.attempt) ? has(oldSelf.attempt) && self.attempt == oldSelf.attempt : !has(oldSelf.attempt)) && (has(self.item) ? has(oldSelf.item) && self.item == oldSelf.item : !has(oldSelf.item)) && (has(self.actionType) ? has(oldSelf.actionType) && self.actionType == oldSelf.actionType : !has(oldSelf.actionType)) && self.image == oldSelf.image && (has(self.imageVerification) ? has(oldSelf.imageVerification) && self.imageVerification == oldSelf.imageVerification : !has(oldSelf.imageVerification)) && (has(self.inputs) ? has(oldSelf.inputs) && self.inputs == oldSelf.inputs : !has(oldSelf.inputs)) && (has(self.volumes) ? has(oldSelf.volumes) && self.volumes == oldSelf.volumes : !has(oldSelf.volumes)) && (has(self.credentials) ? has(oldSelf.credentials) && self.credentials == oldSelf.credentials : !has(oldSelf.credentials)) && (has(self.serviceAccountName) ? has(oldSelf.serviceAccountName) && self.serviceAccountName == oldSelf.serviceAccountName : !has(oldSelf.serviceAccountName)) && (has(self.timeout) ? has(oldSelf.timeout) && self.timeout == oldSelf.timeout : !has(oldSelf.timeout)) && (has(self.nodeName) ? has(oldSelf.nodeName) && self.nodeName == oldSelf.nodeName : !has(oldSelf.nodeName)) && (has(self.facts) ? has(oldSelf.facts) && self.facts == oldSelf.facts : !has(oldSelf.facts))",message="an action execution cannot be changed but for cancel"
 type ActionExecutionSpec struct {
 	// Execution that the step belongs to.
 	// +required
@@ -22,6 +22,11 @@ type ActionExecutionSpec struct {
 	// +kubebuilder:default=1
 	// +optional
 	Attempt int32 `json:"attempt,omitempty"`
+	// Item of a step with forEach, from 0.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=63
+	// +optional
+	Item *int32 `json:"item,omitempty"`
 	// ActionType as the contract names it.
 	// +kubebuilder:validation:MaxLength=127
 	// +optional

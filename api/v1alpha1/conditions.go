@@ -112,6 +112,10 @@ const (
 	ReasonDependencyFailed = "DependencyFailed"
 	// ReasonDependencySkipped: the step was skipped because one before it was, and it follows no such end.
 	ReasonDependencySkipped = "DependencySkipped"
+	// ReasonNoItems: the list of forEach is empty, so there was nothing to do.
+	ReasonNoItems = "NoItems"
+	// ReasonTooManyItems: the list of forEach is longer than maxItems. Raise it or shorten the list.
+	ReasonTooManyItems = "TooManyItems"
 	// ReasonStageNotReached: the step belongs to onFailure and nothing failed, or the run ended before. Nothing to do.
 	ReasonStageNotReached = "StageNotReached"
 	// ReasonTerminated: spec.terminate was set.

@@ -165,6 +165,9 @@ type WorkflowStep struct {
 	// +kubebuilder:validation:Type=string
 	// +optional
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
+	// ForEach runs the step once for each item of a list.
+	// +optional
+	ForEach *ForEach `json:"forEach,omitempty"`
 	// Retries says how often and when a failed attempt is repeated; absent means its defaults.
 	// +optional
 	Retries *Retries `json:"retries,omitempty"`
@@ -220,6 +223,49 @@ type Target struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +required
 	Name string `json:"name"`
+}
+
+// ForEach runs a step once for each item of a list. Its inputs refer to
+// $(item), $(item.KEY) and $(index); its outputs are lists in the items' order.
+type ForEach struct {
+	// Items is a list, or a text that is one reference to a list.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +required
+	Items apiextensionsv1.JSON `json:"items"`
+	// MaxItems is the longest list that is taken; a longer one fails the step.
+	// Where steps are counted for an approval, a step counts as its list is long,
+	// or as MaxItems if the list is not known yet.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=64
+	// +kubebuilder:default=10
+	// +optional
+	MaxItems int32 `json:"maxItems,omitempty"`
+}
+
+// ItemStatus is one item of a step with forEach.
+type ItemStatus struct {
+	// Index of the item, from 0.
+	// +kubebuilder:validation:Maximum=63
+	// +required
+	Index int32 `json:"index"`
+	// Phase of the item.
+	// +kubebuilder:validation:Enum=Pending;Running;Succeeded;Failed;Skipped;Cancelled
+	// +required
+	Phase StepPhase `json:"phase"`
+	// Reason for the phase, unless it says nothing new.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// Attempts that were started.
+	// +optional
+	Attempts int32 `json:"attempts,omitempty"`
+	// RetryAt is when the next attempt starts, while the item waits for it.
+	// +optional
+	RetryAt *metav1.Time `json:"retryAt,omitempty"`
+	// Ref names the ActionExecution of the last attempt.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Ref string `json:"ref,omitempty"`
 }
 
 // Precondition must hold when a step is about to start.

@@ -142,7 +142,13 @@ type StepStatus struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	Ref string `json:"ref,omitempty"`
-	// Outputs of the action, at most 2 KiB.
+	// Items of a step with forEach.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=index
+	// +optional
+	Items []ItemStatus `json:"items,omitempty"`
+	// Outputs of the action, at most 2 KiB; of a step with forEach one list each.
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/expr"
+	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -33,7 +34,7 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 	if len(p.decision.Start) == 0 {
 		return nil
 	}
-	scope, err := p.scope()
+	scope, err := plan.Scope(p.run, p.seen)
 	if err != nil {
 		return err
 	}
@@ -60,6 +61,9 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 // begin starts one step with the values of its inputs. A Refusal is about this
 // step alone.
 func (r *Reconciler) begin(ctx context.Context, p *pass, step run.Step, scope expr.Scope) (err error) {
+	if step.Of != nil {
+		scope.Item, scope.Index = step.Of.Value, step.Of.Index
+	}
 	if step.Inputs, err = expr.Resolve(step.Inputs, scope); err != nil {
 		return run.Refuse(v1alpha1.ReasonInvalidReference, "inputs: %v", err)
 	}
@@ -75,25 +79,6 @@ func (p *pass) known(snapshot *v1alpha1.RunSnapshot) (expr.Scope, error) {
 	}
 	if err := json.Unmarshal(raw(snapshot.Parameters), &s.Params); err != nil {
 		return s, fmt.Errorf("read parameters of the snapshot: %w", err)
-	}
-	return s, nil
-}
-
-// scope collects the values that inputs may refer to.
-func (p *pass) scope() (expr.Scope, error) {
-	s, err := p.known(p.obj.Status.Snapshot)
-	if err != nil {
-		return s, err
-	}
-	for name, seen := range p.seen.Steps {
-		if len(seen.Outputs) == 0 {
-			continue
-		}
-		values := map[string]json.RawMessage{}
-		if err := json.Unmarshal(seen.Outputs, &values); err != nil {
-			return s, fmt.Errorf("read outputs of step %s: %w", name, err)
-		}
-		s.Outputs[name] = values
 	}
 	return s, nil
 }

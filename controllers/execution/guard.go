@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/internal/report"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
@@ -80,6 +81,7 @@ func (r *Reconciler) settle(ctx context.Context, p *pass) error {
 	if err != nil {
 		return fmt.Errorf("observe the finished run: %w", err)
 	}
+	p.run = plan.Expand(p.run, seen)
 	p.obj.Status.Steps = report.Settled(p.obj.Status.Steps, p.run, seen)
 	if err := r.options.Engine.Release(ctx, p.run); err != nil {
 		return fmt.Errorf("release the finished run: %w", err)

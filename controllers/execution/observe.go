@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,11 +25,30 @@ func (r *Reconciler) observe(ctx context.Context, p *pass) error {
 	}
 	p.seen = seen
 	for _, s := range p.obj.Status.Steps {
+		for _, item := range itemsOf(s) {
+			if forgotten(item, seen.Steps[item.Name]) {
+				p.remember(item)
+			}
+		}
+		if len(s.Items) > 0 && !run.State(s.Phase).Ended() {
+			continue // it is what its items come to
+		}
 		if forgotten(s, seen.Steps[s.Name]) {
 			p.remember(s)
 		}
 	}
+	p.run = plan.Expand(p.run, p.seen)
 	return nil
+}
+
+// itemsOf are the items of a step, told as steps.
+func itemsOf(s v1alpha1.StepStatus) []v1alpha1.StepStatus {
+	out := make([]v1alpha1.StepStatus, 0, len(s.Items))
+	for _, item := range s.Items {
+		out = append(out, v1alpha1.StepStatus{Name: run.Unit(s.Name, int(item.Index)), Phase: item.Phase, Reason: item.Reason,
+			Attempts: item.Attempts, RetryAt: item.RetryAt, Ref: item.Ref})
+	}
+	return out
 }
 
 // forgotten says whether status knows more of a step than is seen: that it
@@ -50,9 +70,28 @@ func (p *pass) remember(s v1alpha1.StepStatus) {
 		p.seen.Steps[s.Name] = run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: s.Ref, Finished: p.now, Attempt: attempt,
 			Message: "its last attempt was deleted before it was repeated: look at what the action changed, then create another run"}
 	case state.Ended() || state == run.Skipped:
-		p.seen.Steps[s.Name] = run.Seen{State: state, Reason: run.Reason(s.Reason), Message: s.Message, Ref: s.Ref, Attempt: int(s.Attempts),
-			Started: timeOf(s.StartedAt), Finished: timeOf(s.CompletedAt), Outputs: outputsOf(s.Outputs)}
+		p.seen.Steps[s.Name] = whole(run.Seen{State: state, Reason: run.Reason(s.Reason), Message: s.Message, Ref: s.Ref, Attempt: int(s.Attempts),
+			Started: timeOf(s.StartedAt), Finished: timeOf(s.CompletedAt), Outputs: outputsOf(s.Outputs)}, p.seen.Steps[s.Name])
 	}
+}
+
+// whole adds to what status knows of an end what is still seen of the same end:
+// status tells less of the items of a step.
+func whole(known, seen run.Seen) run.Seen {
+	if seen.State != known.State {
+		return known
+	}
+	known.Reason, known.Message = cmp.Or(known.Reason, seen.Reason), cmp.Or(known.Message, seen.Message)
+	if known.Started.IsZero() {
+		known.Started = seen.Started
+	}
+	if known.Finished.IsZero() {
+		known.Finished = seen.Finished
+	}
+	if known.Outputs == nil {
+		known.Outputs = seen.Outputs
+	}
+	return known
 }
 
 func outputsOf(j *apiextensionsv1.JSON) json.RawMessage {

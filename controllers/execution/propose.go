@@ -70,7 +70,7 @@ func (r *Reconciler) pullRequest(p *pass, step run.Step, out proposal) *v1alpha1
 	pr := &v1alpha1.PullRequest{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.run.Namespace, Name: names.PullRequest(out.Repository, strconv.FormatInt(out.Number, 10)),
-			Labels: map[string]string{v1alpha1.LabelExecution: names.Label(p.run.Name), v1alpha1.LabelStep: step.Name},
+			Labels: map[string]string{v1alpha1.LabelExecution: names.Label(p.run.Name), v1alpha1.LabelStep: step.Base()},
 		},
 		Spec: v1alpha1.PullRequestSpec{
 			Repository: out.Repository, Provider: out.Provider, Number: out.Number, Base: out.Base, Branch: out.Branch, CauseKey: out.CauseKey,

@@ -215,7 +215,7 @@ func TestACacheThatLagsExceedsNoCap(t *testing.T) {
 		t.Fatal(err)
 	}
 	lags := true
-	l.r.client = interceptor.NewClient(l.client.(client.WithWatch), interceptor.Funcs{
+	l.r.client = interceptor.NewClient(l.client, interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 			if runs, is := list.(*v1alpha1.WorkflowExecutionList); is && lags {
 				old.DeepCopyInto(runs)
@@ -358,7 +358,7 @@ func TestWhatMovesTheQueue(t *testing.T) {
 // What cannot be counted lets nobody start.
 func TestWithoutCountingNobodyStarts(t *testing.T) {
 	l := newLine(t, "ops/a")
-	l.r.client = interceptor.NewClient(l.client.(client.WithWatch), interceptor.Funcs{
+	l.r.client = interceptor.NewClient(l.client, interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 			if _, is := list.(*v1alpha1.WorkflowExecutionList); is {
 				return errors.New("connection lost")

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/catalog"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -121,6 +122,9 @@ func stageOf(stage run.Stage, in []v1alpha1.WorkflowStep) []run.Step {
 		}
 		step.Retries = retriesOf(s.Retries)
 		step.When = s.When
+		if s.ForEach != nil {
+			step.ForEach = &run.ForEach{Items: s.ForEach.Items.Raw, Max: int(cmp.Or(s.ForEach.MaxItems, catalog.DefaultMaxItems))}
+		}
 		for _, c := range s.Preconditions {
 			step.Preconditions = append(step.Preconditions, run.Precondition(c))
 		}

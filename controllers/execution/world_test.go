@@ -44,6 +44,8 @@ spec:
   - {name: repository, type: string}
   - {name: count, type: integer}
   - {name: token, type: string, sensitive: true}
+  outputs:
+  - {name: word, type: string}
   resources: {limits: {cpu: 100m, memory: 64Mi}}
 `
 

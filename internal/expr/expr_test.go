@@ -149,7 +149,7 @@ func TestResolveOutsideOfTargetAndFanOut(t *testing.T) {
 
 func TestReferencesSayWhatIsWanted(t *testing.T) {
 	_, err := References(json.RawMessage(`{"a":"$(env.HOME)"}`))
-	want := `a: found "$(env.HOME)": want $(params.NAME), $(steps.STEP.outputs.NAME), $(execution.name|namespace|uid) or $(target.apiVersion|kind|namespace|name); write $$( for a literal $(`
+	want := `a: found "$(env.HOME)": want $(params.NAME), $(steps.STEP.outputs.NAME), $(execution.name|namespace|uid), $(target.apiVersion|kind|namespace|name) or, with forEach, $(item), $(item.KEY) or $(index); write $$( for a literal $(`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

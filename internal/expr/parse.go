@@ -11,7 +11,7 @@ import (
 const maxReference = 160
 
 // wanted is told to people who wrote something else.
-const wanted = "want $(params.NAME), $(steps.STEP.outputs.NAME), $(execution.name|namespace|uid) or $(target.apiVersion|kind|namespace|name); write $$( for a literal $("
+const wanted = "want $(params.NAME), $(steps.STEP.outputs.NAME), $(execution.name|namespace|uid), $(target.apiVersion|kind|namespace|name) or, with forEach, $(item), $(item.KEY) or $(index); write $$( for a literal $("
 
 // part is literal text or one reference.
 type part struct {

@@ -51,12 +51,24 @@ func (c *Case) made(name string) bool {
 	}
 	return slices.ContainsFunc(c.Run.Steps, func(s run.Step) bool {
 		for attempt := range run.MaxAttempts {
-			if names.Attempt(c.Run.Name, s.Name, attempt+1) == name {
+			if slices.ContainsFunc(units(s), func(unit string) bool { return names.Attempt(c.Run.Name, unit, attempt+1) == name }) {
 				return true
 			}
 		}
 		return false
 	})
+}
+
+// units names a step, or all items that it may be repeated for.
+func units(s run.Step) []string {
+	if s.ForEach == nil {
+		return []string{s.Name}
+	}
+	out := make([]string, 0, s.ForEach.Max)
+	for i := range s.ForEach.Max {
+		out = append(out, run.Unit(s.Name, i))
+	}
+	return out
 }
 
 // NamesOf lists the names of ActionExecutions.

@@ -17,7 +17,13 @@ func (Approval) Name() string { return "approval" }
 // Check looks for a decision about this run and these steps that still holds.
 // One refusal outweighs any number of approvals.
 func (Approval) Check(_ context.Context, c *Case) run.Verdict {
-	steps, threshold := len(c.Run.Steps), c.Policy.ApprovalThreshold
+	steps, threshold := 0, c.Policy.ApprovalThreshold
+	for _, step := range c.Run.Steps {
+		steps++
+		if step.ForEach != nil {
+			steps += step.ForEach.Most() - 1
+		}
+	}
 	approved := steps <= threshold
 	for _, a := range c.Approvals {
 		if a.Spec.Execution.UID != c.Run.UID || a.Spec.ContentHash != c.ContentHash || !c.Now.Before(a.Spec.Until.Time) {

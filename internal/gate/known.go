@@ -42,11 +42,11 @@ func (c *Case) known(i int) (inputs json.RawMessage, whole bool, err error) {
 	return inputs, false, err
 }
 
-// waiting says whether a value refers to an output.
+// waiting says whether a value refers to an output, or to an item of a list.
 func waiting(value json.RawMessage) (bool, error) {
 	refs, err := expr.References(value)
 	for _, ref := range refs {
-		if ref.Kind == expr.Output {
+		if ref.Kind == expr.Output || ref.Kind == expr.Item || ref.Kind == expr.Index {
 			return true, err
 		}
 	}

@@ -18,16 +18,21 @@ const maxJob = 57
 // Step names the ActionExecution, Job and accounts of one step of a run.
 func Step(execution, step string) string { return fit(execution+"-"+step, maxJob) }
 
-// Attempt names the ActionExecution, Job and accounts of one attempt of a step:
-// the first as the step, each further one with its number and a hash, since a
-// step may be called "a-2".
+// Attempt names the ActionExecution, Job and accounts of one attempt of a step,
+// or of one item of it, such as "a[2]": the first attempt as the step, each
+// further one, and all of items, with numbers and a hash, since a step may be
+// called "a-2".
 func Attempt(execution, step string, attempt int) string {
-	if attempt <= 1 {
+	base, item, of := strings.Cut(strings.TrimSuffix(step, "]"), "[")
+	if attempt <= 1 && !of {
 		return Step(execution, step)
 	}
-	end := fmt.Sprintf("-%d", attempt)
+	end := fmt.Sprintf("-%d", max(1, attempt))
+	if of {
+		end = "-" + item + end
+	}
 	end += "-" + sum(execution + "/" + step + end)[:6]
-	return fit(execution+"-"+step, maxJob-len(end)) + end
+	return fit(execution+"-"+base, maxJob-len(end)) + end
 }
 
 // Workspace names the claim of a run's shared volume.

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -58,17 +57,10 @@ func (p *pass) scope() (expr.Scope, error) {
 	if p.values != nil {
 		return *p.values, nil
 	}
-	s := expr.Scope{Params: p.Run.Values.Parameters, Execution: p.Run.Values.Execution, Target: p.Run.Values.Target, Outputs: map[string]map[string]json.RawMessage{}, Steps: p.ends}
-	for name, seen := range p.Seen.Steps {
-		if len(seen.Outputs) == 0 {
-			continue
-		}
-		values := map[string]json.RawMessage{}
-		if err := json.Unmarshal(seen.Outputs, &values); err != nil {
-			return s, fmt.Errorf("read outputs of step %s: %w", name, err)
-		}
-		s.Outputs[name] = values
+	s, err := Scope(p.whole, p.Seen)
+	if err != nil {
+		return s, err
 	}
-	p.values = &s
+	s.Steps, p.values = p.ends, &s
 	return s, nil
 }

@@ -44,6 +44,7 @@ type State struct {
 // and its own deadline.
 func Next(s State) run.Decision {
 	p := newPass(current(s))
+	p.whole = s.Run
 	var d run.Decision
 	d.Stop = p.stop()
 	for _, i := range order(p.Run.Steps) {
@@ -94,6 +95,7 @@ type pass struct {
 	cut     bool                 // a step was kept from its work by the end of the run
 
 	ends   map[string]expr.Outcome // how steps ended, for conditions
+	whole  run.Run                 // with all stages
 	values *expr.Scope             // what conditions name; nil until one asks
 }
 
@@ -162,21 +164,23 @@ func (p *pass) decide(step run.Step, d *run.Decision) {
 		p.behind[step.Name] = p.behind[step.Name] || matters(step, state)
 		return
 	}
+	if step.ForEach != nil && len(step.ForEach.Units) > 0 {
+		p.gather(step, d)
+		p.behind[step.Name] = p.behind[step.Name] || matters(step, p.stands[step.Name])
+		return
+	}
+	p.begin(step, d)
+}
+
+// begin decides about a step of which nothing was seen yet.
+func (p *pass) begin(step run.Step, d *run.Decision) {
 	if n := p.skip(step, d.Stop); n != nil {
 		p.skipped(*n, d)
 		return
 	}
 	missing := p.missing(step)
-	if len(missing) == 0 {
-		skip, fail := p.when(step)
-		if skip != nil {
-			p.skipped(*skip, d)
-			return
-		}
-		if fail != nil {
-			p.fails(step, *fail, d)
-			return
-		}
+	if len(missing) == 0 && p.barred(step, d) {
+		return
 	}
 	if n := p.hold(step, missing); n != nil {
 		d.Hold = append(d.Hold, *n)
@@ -186,9 +190,25 @@ func (p *pass) decide(step run.Step, d *run.Decision) {
 		p.fails(step, *n, d)
 		return
 	}
+	if step.ForEach != nil {
+		p.nothing(step, d)
+		return
+	}
 	p.running++
 	p.stands[step.Name] = run.Pending
 	d.Start = append(d.Start, step.Name)
+}
+
+// barred says whether the when of a step kept it from starting.
+func (p *pass) barred(step run.Step, d *run.Decision) bool {
+	skip, fail := p.when(step)
+	if skip != nil {
+		p.skipped(*skip, d)
+	}
+	if fail != nil {
+		p.fails(step, *fail, d)
+	}
+	return skip != nil || fail != nil
 }
 
 func (p *pass) skipped(n run.Note, d *run.Decision) {
@@ -273,8 +293,12 @@ func Suspended(by, why string) string {
 // outcome says how a run ended in which nothing runs and nothing can start. It
 // succeeded if no failure matters and nothing was cut short.
 func (p *pass) outcome(stop run.Reason) *run.Outcome {
-	done, all := 0, len(p.Run.Steps)
+	done, all := 0, 0
 	for _, step := range p.Run.Steps {
+		if step.Of != nil {
+			continue
+		}
+		all++
 		if p.stands[step.Name] == run.Succeeded {
 			done++
 		}

@@ -82,6 +82,7 @@ func told(d run.Decision) string {
 	}
 	notes("hold", d.Hold)
 	notes("skip", d.Skip)
+	notes("done", d.Done)
 	notes("fail", d.Fail)
 	if d.Closing != nil {
 		out = append(out, fmt.Sprintf("%s until %s after %s(%s)", d.Closing.Stage, d.Closing.Deadline.Sub(noon()), d.Closing.Outcome.State, d.Closing.Outcome.Reason))

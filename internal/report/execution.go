@@ -111,30 +111,36 @@ func (e Execution) steps() []v1alpha1.StepStatus {
 	for _, n := range e.Decision.Hold {
 		notes[n.Step] = n
 	}
-	for _, n := range e.Decision.Skip {
-		notes[n.Step], ended[n.Step] = n, v1alpha1.StepSkipped
-	}
-	for _, n := range e.Decision.Fail {
-		notes[n.Step], ended[n.Step] = n, v1alpha1.StepFailed
+	for phase, list := range map[v1alpha1.StepPhase][]run.Note{
+		v1alpha1.StepSkipped: e.Decision.Skip, v1alpha1.StepFailed: e.Decision.Fail, v1alpha1.StepSucceeded: e.Decision.Done,
+	} {
+		for _, n := range list {
+			notes[n.Step], ended[n.Step] = n, phase
+		}
 	}
 	out := make([]v1alpha1.StepStatus, 0, len(e.Run.Steps))
 	for _, step := range e.Run.Steps {
-		seen := e.Seen.Steps[step.Name]
-		s := v1alpha1.StepStatus{Name: step.Name, Phase: v1alpha1.StepPending}
-		switch {
-		case ended[step.Name] != "":
-			s.Phase, s.Reason, s.Message = ended[step.Name], string(notes[step.Name].Reason), notes[step.Name].Message
-		case seen.State == run.Absent:
-			s.Reason, s.Message = string(notes[step.Name].Reason), notes[step.Name].Message
-		case !notes[step.Name].RetryAt.IsZero():
-			s = retrying(seen, notes[step.Name])
-		default:
-			s = stepOf(step.Name, seen)
-		}
-		s.Message = Cut(s.Message, maxStepMessage)
-		out = append(out, s)
+		out = append(out, e.step(step, notes[step.Name], ended[step.Name]))
 	}
-	return out
+	return fold(e.Run, e.Seen, out)
+}
+
+// step tells of one step what was decided, or else what is seen.
+func (e Execution) step(step run.Step, note run.Note, ended v1alpha1.StepPhase) v1alpha1.StepStatus {
+	seen := e.Seen.Steps[step.Name]
+	s := v1alpha1.StepStatus{Name: step.Name, Phase: v1alpha1.StepPending}
+	switch {
+	case ended != "":
+		s.Phase, s.Reason, s.Message = ended, string(note.Reason), note.Message
+	case seen.State == run.Absent:
+		s.Reason, s.Message = string(note.Reason), note.Message
+	case !note.RetryAt.IsZero():
+		s = retrying(seen, note)
+	default:
+		s = stepOf(step.Name, seen)
+	}
+	s.Message = Cut(s.Message, maxStepMessage)
+	return s
 }
 
 // retrying is a step that waits for its next attempt; nobody is told a time
@@ -170,7 +176,7 @@ func Settled(old []v1alpha1.StepStatus, r run.Run, seen run.Observation) []v1alp
 		}
 		out = append(out, s)
 	}
-	return out
+	return fold(r, seen, out)
 }
 
 func stepOf(name string, seen run.Seen) v1alpha1.StepStatus {

@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -102,6 +103,10 @@ type Step struct {
 	When string
 	// Preconditions fail the step that is about to start while one is false.
 	Preconditions []Precondition
+	// ForEach repeats the step for each item of a list.
+	ForEach *ForEach
+	// Of is set in a step that stands for one item of another one.
+	Of *Item
 	// Continue lets the run go on, and succeed, when this step fails.
 	Continue bool
 	// UsesWorkspace mounts the shared volume.
@@ -120,6 +125,45 @@ type Step struct {
 
 // Precondition is a condition and what to tell where it does not hold.
 type Precondition struct{ Condition, Message string }
+
+// ForEach is the list that a step is repeated for.
+type ForEach struct {
+	// Items is a JSON list, or a text that is one reference to a list.
+	Items json.RawMessage
+	// Max is the longest list that is taken.
+	Max int
+	// Units names the steps of the items once the list is known; Problem says why
+	// it cannot be.
+	Units   []string
+	Problem *Note
+}
+
+// Most is how many items there can be: those of a list that stands there, or Max.
+func (f ForEach) Most() int {
+	var list []json.RawMessage
+	if json.Unmarshal(f.Items, &list) == nil && list != nil {
+		return len(list)
+	}
+	return f.Max
+}
+
+// Item is one item of a step with ForEach.
+type Item struct {
+	Step  string
+	Index int
+	Value json.RawMessage
+}
+
+// Unit names the step of one item, such as "scale[2]".
+func Unit(step string, index int) string { return fmt.Sprintf("%s[%d]", step, index) }
+
+// Base is the name of the step in its workflow.
+func (s Step) Base() string {
+	if s.Of != nil {
+		return s.Of.Step
+	}
+	return s.Name
+}
 
 // Edge is an end of another step that a step starts after.
 type Edge struct {
@@ -219,6 +263,8 @@ type Decision struct {
 	Start []string
 	// Skip lists steps that will never start, each with its reason.
 	Skip []Note
+	// Done lists steps that succeed with nothing to do, each with its reason.
+	Done []Note
 	// Fail lists steps that fail without having been started, each with its reason.
 	Fail []Note
 	// Hold lists steps that cannot start yet, each with its reason.

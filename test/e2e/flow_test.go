@@ -74,6 +74,28 @@ func closing(t *testing.T, mode string) *v1alpha1.WorkflowExecution {
 	return we
 }
 
+// A step is repeated for each item of a list, each with its own Job, and fails
+// as the worst of them.
+func TestForEach(t *testing.T) {
+	each := probe(t, "probe", "well", "")
+	each.Name, each.Inputs, each.OnFailure = "each", raw(map[string]string{"mode": "$(item.mode)"}), v1alpha1.FailureContinues
+	each.ForEach = &v1alpha1.ForEach{Items: *raw([]map[string]string{{"mode": "well"}, {"mode": "fail"}, {"mode": "well"}})}
+	tell := probe(t, "probe", "well", "")
+	tell.Name, tell.After = "tell", []v1alpha1.Edge{{Step: "each", Ended: []v1alpha1.EdgeEnd{v1alpha1.EdgeFailed}}}
+	we := start(t, namespace(t), "each", each, tell)
+	finish(t, we, 2*time.Minute)
+	var got []string
+	for _, item := range we.Status.Steps[0].Items {
+		got = append(got, string(item.Phase))
+	}
+	if diff := cmp.Diff([]string{"Succeeded", "Failed", "Succeeded"}, got); diff != "" || we.Status.Phase != v1alpha1.ExecutionCompleted {
+		t.Errorf("the run is %s; items (-want +got):\n%s", we.Status.Phase, diff)
+	}
+	if j, _ := jobs(t, we.Namespace); len(j) != 4 {
+		t.Errorf("%d Jobs were made, want 4", len(j))
+	}
+}
+
 // What follows a failure runs after it, what depends on success or on nothing
 // does not, and each step that did not run says why.
 func TestFailureIsFollowed(t *testing.T) {

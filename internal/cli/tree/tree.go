@@ -72,7 +72,7 @@ func Write(ctx context.Context, w io.Writer, c client.Reader, we *v1alpha1.Workf
 		if i == len(we.Status.Steps)-1 && we.Status.PullRequest == nil {
 			branch, stem = "└─", "  "
 		}
-		fmt.Fprintf(w, "%s %s %s  %s%s%s%s\n", branch, sign(string(s.Phase)), s.Name, s.Phase, took(s), tries(s), why(s))
+		fmt.Fprintf(w, "%s %s %s  %s%s%s%s\n", branch, sign(string(s.Phase)), s.Name, s.Phase, took(s), tries(s)+items(s), why(s))
 		if ae, ok := children[s.Name]; ok && ae.Status.JobName != "" {
 			fmt.Fprintf(w, "%s    ActionExecution/%s → Job/%s → Pod/%s\n", stem, ae.Name, ae.Status.JobName, or(ae.Status.PodName, "…"))
 		}
@@ -126,4 +126,18 @@ func sign(phase string) string {
 		return "►"
 	}
 	return "◦"
+}
+
+// items says how many of the items of a step are done.
+func items(s v1alpha1.StepStatus) string {
+	if len(s.Items) == 0 {
+		return ""
+	}
+	done := 0
+	for _, item := range s.Items {
+		if item.Phase == v1alpha1.StepSucceeded {
+			done++
+		}
+	}
+	return fmt.Sprintf("  %d/%d items", done, len(s.Items))
 }

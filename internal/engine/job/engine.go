@@ -9,6 +9,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -41,10 +42,11 @@ func (e *Engine) Observe(ctx context.Context, r run.Run) (run.Observation, error
 	lost := map[string]int{}
 	for _, ae := range children { // the earlier attempts first
 		seen := seenOf(&ae)
-		seen.Lost = lost[ae.Spec.Step]
-		out.Steps[ae.Spec.Step] = seen
+		name := unitOf(ae.Spec)
+		seen.Lost = lost[name]
+		out.Steps[name] = seen
 		if seen.Uncounted() {
-			lost[ae.Spec.Step]++
+			lost[name]++
 		}
 	}
 	claim, err := e.claim(ctx, r)
@@ -55,6 +57,14 @@ func (e *Engine) Observe(ctx context.Context, r run.Run) (run.Observation, error
 		out.Workspace = claim.Name
 	}
 	return out, nil
+}
+
+// unitOf names the step, or the one item of it, that an ActionExecution is for.
+func unitOf(s v1alpha1.ActionExecutionSpec) string {
+	if s.Item == nil {
+		return s.Step
+	}
+	return run.Unit(s.Step, int(*s.Item))
 }
 
 // children lists the ActionExecutions of a run in the order of their attempts.
@@ -143,23 +153,27 @@ func (e *Engine) begin(ctx context.Context, r run.Run, step run.Step, node strin
 	if err := create(ctx, e.client, e.live, ae, owner(r)); err != nil {
 		return err
 	}
-	if ae.Spec.Step != want.Step || max(1, ae.Spec.Attempt) != want.Attempt {
+	if unitOf(ae.Spec) != unitOf(want) || max(1, ae.Spec.Attempt) != want.Attempt {
 		return run.Refuse(v1alpha1.ReasonForeignObject, "ActionExecution %s/%s is of attempt %d of step %s, and attempt %d of step %s needs the name: rename the step",
-			ae.Namespace, ae.Name, max(1, ae.Spec.Attempt), ae.Spec.Step, want.Attempt, want.Step)
+			ae.Namespace, ae.Name, max(1, ae.Spec.Attempt), unitOf(ae.Spec), want.Attempt, unitOf(want))
 	}
 	return nil
 }
 
 // actionExecution returns the object of an attempt: the same object each time.
 func actionExecution(r run.Run, step run.Step, node string) *v1alpha1.ActionExecution {
+	var item *int32
+	if step.Of != nil {
+		item = ptr.To(int32(step.Of.Index))
+	}
 	ae := &v1alpha1.ActionExecution{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: r.Namespace, Name: names.Attempt(r.Name, step.Name, step.Attempt),
-			Labels:          map[string]string{v1alpha1.LabelExecution: names.Label(r.Name), v1alpha1.LabelStep: step.Name},
+			Labels:          map[string]string{v1alpha1.LabelExecution: names.Label(r.Name), v1alpha1.LabelStep: step.Base()},
 			OwnerReferences: []metav1.OwnerReference{ownedBy(owner(r), "WorkflowExecution", types.UID(r.UID))},
 		},
 		Spec: v1alpha1.ActionExecutionSpec{
-			Execution: v1alpha1.ExecutionReference{Name: r.Name, UID: r.UID}, Step: step.Name, Attempt: int32(max(1, step.Attempt)),
+			Execution: v1alpha1.ExecutionReference{Name: r.Name, UID: r.UID}, Step: step.Base(), Item: item, Attempt: int32(max(1, step.Attempt)),
 			ActionType: step.ActionType, Image: step.Image, ImageVerification: "strict",
 			Inputs: &apiextensionsv1.JSON{Raw: step.Inputs}, ServiceAccountName: step.ServiceAccount, Facts: r.Facts,
 		},
