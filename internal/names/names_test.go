@@ -36,13 +36,14 @@ func TestAttemptsHaveNamesOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
 	for _, name := range []string{
 		Step("run", "a-2"), Attempt("run", "a", 1), Attempt("run", "a", 2), Attempt("run", "a", 3), Attempt(long, "a", 2), Attempt(long, "b", 2),
+		Attempt("run", "a[0]", 1), Attempt("run", "a[1]", 1), Attempt("run", "a[0]", 2), Attempt("run", "a-0", 2), Attempt(long, "a[0]", 1), Attempt(long, "a[1]", 1),
 	} {
-		if seen[name] {
-			t.Errorf("%q is the name of two", name)
+		if seen[name] || len(name) > maxJob || strings.ContainsAny(name, "[]") {
+			t.Errorf("%q is the name of two, or none", name)
 		}
 		seen[name] = true
 	}
-	if Attempt("run", "clone", 0) != "run-clone" || Attempt("run", "clone", 1) != "run-clone" || Attempt("run", "clone", 2) != Attempt("run", "clone", 2) {
+	if Attempt("run", "clone", 0) != "run-clone" || Attempt("run", "clone", 1) != "run-clone" {
 		t.Error("the first attempt has not the name of the step")
 	}
 }
