@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -76,6 +77,10 @@ var samples = map[string][]sample{
 	},
 }
 
+// sampleReplicas is how many pods Deployments have in the end; all begin with two.
+var sampleReplicas = map[string]int32{"nightly-report": 0, "web-4": 6, "web-5": 10, "web-6b": 3, "web-8b": 1, "web-8a": 2, "web-12": 3,
+	"web-16": 2, "web-17": 2, "web-20a": 2, "web-20b": 2, "web-20d": 0, "web-20e": 3}
+
 // Every sample of the documentation is published from Git and run, and each
 // step ends as the sample says.
 func TestSamples(t *testing.T) {
@@ -95,6 +100,12 @@ func TestSamples(t *testing.T) {
 	for _, file := range slices.Sorted(maps.Keys(workflows)) {
 		for i, run := range samples[file] {
 			t.Run(name(file, i), func(t *testing.T) { run.ends(t, workflows[file], runs[name(file, i)]) })
+		}
+	}
+	for name, want := range sampleReplicas {
+		var d appsv1.Deployment
+		if err := shared.Client.Get(t.Context(), client.ObjectKey{Namespace: s.namespace, Name: name}, &d); err != nil || ptr.Deref(d.Spec.Replicas, 1) != want {
+			t.Errorf("Deployment %s should have %d replicas in the end: %v: %s", name, want, err, yamlOf(d.Spec.Replicas))
 		}
 	}
 }
