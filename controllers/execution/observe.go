@@ -66,6 +66,9 @@ func (p *pass) remember(s v1alpha1.StepStatus) {
 	case state == run.Running:
 		p.seen.Steps[s.Name] = run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: s.Ref, Finished: p.now, Started: timeOf(s.StartedAt), Attempt: attempt,
 			Message: "it was deleted before its result was read: look at what the action changed, then create another run"}
+	case state == run.Pending && s.Attempts > 0 && s.RetryAt == nil:
+		p.seen.Steps[s.Name] = run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: s.Ref, Finished: p.now, Attempt: attempt,
+			Message: "it was deleted after it was started: look at what the action changed, then create another run"}
 	case s.RetryAt != nil: // what it failed with is not known any more
 		p.seen.Steps[s.Name] = run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: s.Ref, Finished: p.now, Attempt: attempt,
 			Message: "its last attempt was deleted before it was repeated: look at what the action changed, then create another run"}

@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -370,6 +371,30 @@ func TestAPassWithoutNewsWritesNothing(t *testing.T) {
 		}
 	}
 	equal(t, "writes", w.writes, nil)
+}
+
+// Nobody knows whether a step did something that was deleted before it was
+// looked at: it is not run again either, and the run ends.
+func TestAStepDeletedBeforeItWasLookedAt(t *testing.T) {
+	w := newWorld(t, twoSteps())
+	for len(w.names()) == 0 || !strings.Contains(strings.Join(w.names(), " "), "step run-a ") || len(w.run().Status.Steps) == 0 {
+		if _, err := w.reconcile(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := w.run().Status.Steps[0]; s.Phase != v1alpha1.StepPending || s.Attempts != 1 {
+		t.Fatalf("a is %+v", s)
+	}
+	if err := w.base.Delete(t.Context(), &v1alpha1.ActionExecution{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "run-a"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	if got := told(w.run()); got != "Failed Stalled=True/StepFailed Ready=False/StepFailed a:Failed b:Skipped" {
+		t.Errorf("status = %s", got)
+	}
+	if n := slices.Index(w.writes, "create ActionExecution run-a"); n < 0 || slices.Contains(w.writes[n+1:], "create ActionExecution run-a") {
+		t.Errorf("writes %v", w.writes)
+	}
 }
 
 func TestADeletedStepIsNotRunAgain(t *testing.T) {

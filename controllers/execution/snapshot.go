@@ -36,11 +36,26 @@ func (p *pass) restore() {
 	}
 	p.run.Closing = closingOf(p.obj.Status.Closing)
 	p.run.Facts = p.facts(s)
+	p.run.Started = started(p.obj.Status.Steps)
 	p.run.Values = p.values(s)
 	p.run.GoOn = s.FailFast != nil && !*s.FailFast
 	if s.Workspace != nil {
 		p.run.Workspace = &run.Workspace{Size: s.Workspace.Size, StorageClass: s.Workspace.StorageClassName}
 	}
+}
+
+// started lists the newest attempts of what status knows to have been started
+// and not to have ended.
+func started(steps []v1alpha1.StepStatus) map[string]int {
+	out := map[string]int{}
+	for _, s := range steps {
+		for _, one := range append(itemsOf(s), s) {
+			if one.Attempts > 0 && !run.State(one.Phase).Ended() {
+				out[one.Name] = int(one.Attempts)
+			}
+		}
+	}
+	return out
 }
 
 // values are what the conditions of the run may name. What is no object was

@@ -16,7 +16,8 @@ type Engine interface {
 	Name() string
 	// Traits are constant.
 	Traits() run.Traits
-	// Observe reads what exists for the run and writes nothing.
+	// Observe reads what exists for the run and writes nothing. What it does not
+	// find of the run's Started is gone, and not only late.
 	Observe(ctx context.Context, r run.Run) (run.Observation, error)
 	// Start starts steps whose inputs have every reference replaced. Starting a
 	// step twice is starting it once.

@@ -22,6 +22,10 @@ type Run struct {
 	Closing *Closing
 	// GoOn starts steps that do not depend on one that failed.
 	GoOn bool
+	// Started holds, by step or item, the newest attempt that was started and that
+	// nobody has seen the end of. An engine whose view lacks it looks again, past
+	// its cache.
+	Started map[string]int
 	// Facts that actions may tell reviewers, by variable name.
 	Facts map[string]string
 	// Values that conditions name.

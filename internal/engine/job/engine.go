@@ -35,7 +35,10 @@ func (e *Engine) Traits() run.Traits { return run.Traits{MaxOutputBytes: maxOutp
 // Observe reads the ActionExecutions and the claim of a run from the cache.
 func (e *Engine) Observe(ctx context.Context, r run.Run) (run.Observation, error) {
 	out := run.Observation{Steps: map[string]run.Seen{}}
-	children, err := e.children(ctx, r)
+	children, err := e.children(ctx, e.client, r)
+	if err == nil && lacks(children, r.Started) {
+		children, err = e.children(ctx, e.live, r)
+	}
 	if err != nil {
 		return out, err
 	}
@@ -67,10 +70,25 @@ func unitOf(s v1alpha1.ActionExecutionSpec) string {
 	return run.Unit(s.Step, int(*s.Item))
 }
 
+// lacks says whether an attempt that was started is not among those found.
+func lacks(found []v1alpha1.ActionExecution, started map[string]int) bool {
+	newest := map[string]int{}
+	for _, ae := range found {
+		name := unitOf(ae.Spec)
+		newest[name] = max(newest[name], 1, int(ae.Spec.Attempt))
+	}
+	for name, attempt := range started {
+		if newest[name] < attempt {
+			return true
+		}
+	}
+	return false
+}
+
 // children lists the ActionExecutions of a run in the order of their attempts.
-func (e *Engine) children(ctx context.Context, r run.Run) ([]v1alpha1.ActionExecution, error) {
+func (e *Engine) children(ctx context.Context, from client.Reader, r run.Run) ([]v1alpha1.ActionExecution, error) {
 	var list v1alpha1.ActionExecutionList
-	err := e.client.List(ctx, &list, client.InNamespace(r.Namespace), client.MatchingLabels{v1alpha1.LabelExecution: names.Label(r.Name)})
+	err := from.List(ctx, &list, client.InNamespace(r.Namespace), client.MatchingLabels{v1alpha1.LabelExecution: names.Label(r.Name)})
 	if err != nil {
 		return nil, fmt.Errorf("list steps of run %s: %w", r.Name, err)
 	}
@@ -194,7 +212,7 @@ func actionExecution(r run.Run, step run.Step, node string) *v1alpha1.ActionExec
 
 // Stop sets cancel on every step that has not ended.
 func (e *Engine) Stop(ctx context.Context, r run.Run, _ run.Reason) error {
-	children, err := e.children(ctx, r)
+	children, err := e.children(ctx, e.client, r)
 	if err != nil {
 		return err
 	}

@@ -125,6 +125,28 @@ func (s *site) inputs(r run.Run, step string) string {
 	return string(s.get(names.Step(r.Name, step)).Spec.Inputs.Raw)
 }
 
+// A step that was started and that the cache does not show is looked for past
+// the cache, so that a late cache is not taken for a deletion.
+func TestALateCacheIsNoDeletion(t *testing.T) {
+	s := newSite(t)
+	late := newSite(t)
+	e, r := NewEngine(late.client, s.client), enginetest.Example("a", "b")
+	s.must(NewEngine(s.client, s.client).Start(t.Context(), r, r.Steps[:1]))
+	seen, err := e.Observe(t.Context(), r)
+	s.must(err)
+	if got := seen.Steps["a"].State; got != run.Absent {
+		t.Fatalf("the cache shows a %s", got)
+	}
+	r.Started = map[string]int{"a": 1}
+	if seen, err = e.Observe(t.Context(), r); err != nil || seen.Steps["a"].State != run.Pending {
+		t.Errorf("a is %q, error %v", seen.Steps["a"].State, err)
+	}
+	r.Started = map[string]int{"a": 2}
+	if seen, err = e.Observe(t.Context(), r); err != nil || seen.Steps["a"].Attempt != 1 {
+		t.Errorf("an attempt that is nowhere: %+v, error %v", seen.Steps["a"], err)
+	}
+}
+
 // Later pods go where the volume is attached.
 func TestLaterStepsGoToTheNodeOfTheFirst(t *testing.T) {
 	s := newSite(t)
