@@ -148,6 +148,10 @@ type StepStatus struct {
 	// +listMapKey=index
 	// +optional
 	Items []ItemStatus `json:"items,omitempty"`
+	// OutputsOmitted says that the outputs did not fit this status beside those of
+	// other steps; they stand in the ActionExecutions.
+	// +optional
+	OutputsOmitted bool `json:"outputsOmitted,omitempty"`
 	// Outputs of the action, at most 2 KiB; of a step with forEach one list each.
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:pruning:PreserveUnknownFields

@@ -27,7 +27,26 @@ func fold(r run.Run, seen run.Observation, steps []v1alpha1.StepStatus) []v1alph
 			out = append(out, steps[i])
 		}
 	}
-	return out
+	return afford(out)
+}
+
+// maxOutputs bounds the outputs of all steps together, so that a status of 50
+// steps stays below 64 KiB whatever they put out.
+const maxOutputs = 16 << 10
+
+// afford leaves out the outputs that no longer fit, in the order of the steps.
+// They are read from the ActionExecutions as long as the run needs them.
+func afford(steps []v1alpha1.StepStatus) []v1alpha1.StepStatus {
+	left := maxOutputs
+	for i := range steps {
+		if s := &steps[i]; s.Outputs != nil {
+			if left -= len(s.Outputs.Raw); left < 0 {
+				left += len(s.Outputs.Raw)
+				s.Outputs, s.OutputsOmitted = nil, true
+			}
+		}
+	}
+	return steps
 }
 
 // gathered tells a step by its items. What is told of the step itself stands

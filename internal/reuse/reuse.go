@@ -194,7 +194,7 @@ func (m *match) decide(step run.Step) {
 
 // same says whether a step did before what it would do now.
 func (m *match) same(step run.Step, old v1alpha1.StepStatus) bool {
-	if step.Stage != run.Main || step.UsesWorkspace || old.Phase != v1alpha1.StepSucceeded || m.cut(step.Name) {
+	if step.Stage != run.Main || step.UsesWorkspace || old.Phase != v1alpha1.StepSucceeded || old.OutputsOmitted || m.cut(step.Name) {
 		return false
 	}
 	for _, edge := range step.Needs() {
