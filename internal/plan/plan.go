@@ -35,13 +35,13 @@ type State struct {
 // The rules: a step starts when every edge it has is taken, as Ask says, the
 // run is neither suspended nor ending, and a place is free; it is skipped as
 // soon as one edge will not be taken, or its when is false then; it fails if one
-// of its preconditions is false when it is about to start. Once a step failed whose failure matters,
-// or was cancelled, only steps that come after it start, unless the run goes
-// on; steps that run already end by themselves. A step whose last attempt may be
-// repeated has not failed: it waits until its time has come and starts again. A
-// cancelled run and one past its deadline stop what runs. When nothing of Main is
-// left, OnFailure and Finally follow, each with the same rules among its own steps
-// and its own deadline.
+// of its preconditions is false when it is about to start. Once a step failed
+// whose failure matters, or was cancelled, only steps that come after it start,
+// unless the run goes on; steps that run already end by themselves. A step whose
+// last attempt may be repeated has not failed: it waits until its time has come
+// and starts again. A cancelled run and one past its deadline stop what runs.
+// When nothing of Main is left, OnFailure and Finally follow, each with the same
+// rules among its own steps and its own deadline.
 func Next(s State) run.Decision {
 	p := newPass(current(s))
 	p.whole = s.Run
