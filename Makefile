@@ -45,8 +45,8 @@ e2e: lab-up ## Run the end-to-end tests on the lab
 	go test -v -count=1 -timeout 40m ./test/e2e/
 
 .PHONY: bench
-bench: ## Run the benchmarks of the pure packages
-	go test -run '^$$' -bench . -benchmem ./actions/contract/... ./catalog ./gitops/edit/... ./internal/...
+bench: ## Run the benchmarks of the pure packages and of a reconcile
+	go test -run '^$$' -bench . -benchmem ./actions/contract/... ./catalog ./controllers/execution ./gitops/edit/... ./internal/...
 
 .PHONY: demo
 demo: lab-up ## Show a remediation from an out-of-memory pod to its merged pull request

@@ -52,7 +52,7 @@ spec:
 // world is an API server with one run, a registry, a verifier and a stand-in
 // for the step controller. Everything that the reconciler writes is listed.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	base     client.WithWatch // what others write with
 	client   client.WithWatch // what the reconciler writes with
 	events   *events.FakeRecorder
@@ -92,7 +92,7 @@ func (w *world) ReadFile(_ context.Context, img verify.Image, _ string, who veri
 	return fmt.Appendf(nil, contractTemplate, "demo", "demo/first"), nil
 }
 
-func scheme(t *testing.T) *runtime.Scheme {
+func scheme(t testing.TB) *runtime.Scheme {
 	t.Helper()
 	s := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(s), v1alpha1.AddToScheme(s)); err != nil {
@@ -119,7 +119,7 @@ func twoSteps() *v1alpha1.WorkflowExecution {
 	}
 }
 
-func newWorld(t *testing.T, objects ...client.Object) *world {
+func newWorld(t testing.TB, objects ...client.Object) *world {
 	t.Helper()
 	w := &world{
 		settings: settings.Merge(),
