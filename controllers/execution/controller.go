@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -59,6 +60,11 @@ const indexWorkflow = "spec.workflowRef.name"
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;delete;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
+// New returns a Reconciler that reads and writes with c and tells events to e.
+func New(c client.Client, e events.EventRecorder, opts Options) *Reconciler {
+	return &Reconciler{client: c, record: record.New(c, e), options: opts}
+}
+
 // Setup adds the controller to the manager.
 func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.WorkflowExecution{}, indexWorkflow, func(o client.Object) []string {
@@ -70,10 +76,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("index runs by workflow: %w", err)
 	}
-	r := &Reconciler{
-		client: mgr.GetClient(), options: opts,
-		record: record.New(mgr.GetClient(), mgr.GetEventRecorder("workflowexecution-controller")),
-	}
+	r := New(mgr.GetClient(), mgr.GetEventRecorder("workflowexecution-controller"), opts)
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
 	b := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.WorkflowExecution{}, builder.WithPredicates(changed)).

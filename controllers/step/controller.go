@@ -8,8 +8,10 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -54,12 +56,14 @@ type Options struct {
 // +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=get;create
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;create
 
+// New returns a Reconciler that reads and writes with c and tells events to e.
+func New(c client.Client, e events.EventRecorder, opts Options) *Reconciler {
+	return &Reconciler{client: c, record: record.New(c, e), options: opts}
+}
+
 // Setup adds the controller to the manager.
 func Setup(mgr ctrl.Manager, opts Options) error {
-	r := &Reconciler{
-		client: mgr.GetClient(), options: opts,
-		record: record.New(mgr.GetClient(), mgr.GetEventRecorder("actionexecution-controller")),
-	}
+	r := New(mgr.GetClient(), mgr.GetEventRecorder("actionexecution-controller"), opts)
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ActionExecution{}, builder.WithPredicates(changed)).

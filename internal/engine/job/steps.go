@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -108,6 +109,9 @@ func (s *Steps) DryRun(ctx context.Context, ae *v1alpha1.ActionExecution, needs 
 // Start creates the account and the Job of an ActionExecution. What exists and
 // is ours is left as it is; what is somebody else's is never touched.
 func (s *Steps) Start(ctx context.Context, ae *v1alpha1.ActionExecution, needs run.Needs) error {
+	if err := s.current(ctx, ae); err != nil {
+		return err
+	}
 	if ae.Spec.ServiceAccountName == "" && len(needs.Permissions) > 0 {
 		pull, err := s.pullSecrets(ctx, ae.Namespace)
 		if err != nil {
@@ -121,6 +125,21 @@ func (s *Steps) Start(ctx context.Context, ae *v1alpha1.ActionExecution, needs r
 		}
 	}
 	return s.create(ctx, Build(ae, needs), ae)
+}
+
+// current asks the API server whether the action is still wanted as it is known
+// here: by a late cache, one that was deleted with its Job would start again.
+func (s *Steps) current(ctx context.Context, ae *v1alpha1.ActionExecution) error {
+	now := &v1alpha1.ActionExecution{}
+	err := s.live.Get(ctx, client.ObjectKeyFromObject(ae), now)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("read ActionExecution %s: %w", ae.Name, err)
+	}
+	if err != nil || now.UID != ae.UID || !now.DeletionTimestamp.IsZero() || now.Spec.Cancel != ae.Spec.Cancel {
+		return apierrors.NewConflict(schema.GroupResource{Group: v1alpha1.GroupVersion().Group, Resource: "actionexecutions"}, ae.Name,
+			fmt.Errorf("it was changed or deleted, and the cache does not show that yet"))
+	}
+	return nil
 }
 
 // pullSecrets are those of the namespace's default account, so that a step
