@@ -38,6 +38,7 @@ verify: deps ## Fail on stale generated files, unformatted code, and what vet an
 .PHONY: test
 test: deps ## Run all tests but those that need the lab; builds a Kubernetes API server once
 	assets=$$($(LAB) assets) && KUBEBUILDER_ASSETS=$$assets go test -race $$(go list ./... | grep -v /test/e2e)
+	go test -count=1 ./test/sim -seeds=10000
 	go -C test/lab test ./...
 
 .PHONY: e2e
