@@ -90,7 +90,7 @@ type api struct {
 	cache         objects
 	// fault decides about a write: err is answered, applied says that it took
 	// effect all the same. It may panic instead, before or after.
-	fault func(what string) (err error, applied bool, crash bool)
+	fault func(what string) (applied, crash bool, err error)
 	note  func(format string, args ...any)
 	now   func() time.Time
 }
@@ -146,7 +146,7 @@ func (l labelsOfObject) Lookup(k string) (string, bool) { v, ok := l[k]; return 
 
 // write does one write with all that may go wrong.
 func (a *api) write(what string, do func() error) error {
-	fail, applied, crashes := a.fault(what)
+	applied, crashes, fail := a.fault(what)
 	if fail == nil && !crashes || applied {
 		if err := do(); err != nil {
 			a.note("  %s: %v", what, err)

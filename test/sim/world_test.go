@@ -217,21 +217,21 @@ func (w *world) want(k key, at time.Time) {
 }
 
 // fault decides what goes wrong with a write.
-func (w *world) fault(string) (err error, applied, crashes bool) {
+func (w *world) fault(string) (applied, crashes bool, err error) {
 	if w.calm {
-		return nil, false, false
+		return false, false, nil
 	}
 	switch w.rand.IntN(40) {
 	case 0:
-		return apierrors.NewInternalError(errors.New("etcd has no leader")), false, false
+		return false, false, apierrors.NewInternalError(errors.New("etcd has no leader"))
 	case 1:
-		return errors.New("the connection was lost"), true, false
+		return true, false, errors.New("the connection was lost")
 	case 2:
-		return nil, false, true
+		return false, true, nil
 	case 3:
-		return nil, true, true
+		return true, true, nil
 	}
-	return nil, false, false
+	return false, false, nil
 }
 
 // reconcile runs one pass, in the middle of which the controller may die.
