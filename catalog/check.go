@@ -52,6 +52,7 @@ func Check(spec v1alpha1.WorkflowSpec) []Fault {
 		faults = append(faults, checkRetries(step)...)
 		faults = append(faults, checkReferences(spec, step)...)
 	}
+	faults = append(faults, checkItems(spec)...)
 	_, bad := Conditions(spec, nil)
 	return append(faults, bad...)
 }

@@ -8,10 +8,32 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/expr"
+	"github.com/kubernaut/kubernaut/internal/run"
 )
 
 // DefaultMaxItems is the longest list of forEach unless a step says otherwise.
 const DefaultMaxItems = 10
+
+// MaxItems is how many items all steps of a workflow may have together: status
+// tells of each in about 100 bytes.
+const MaxItems = 128
+
+// checkItems refuses a workflow whose steps may have more items together than a
+// status can tell of.
+func checkItems(spec v1alpha1.WorkflowSpec) []Fault {
+	all := 0
+	for _, step := range Steps(spec) {
+		if step.ForEach == nil {
+			continue
+		}
+		each := run.ForEach{Items: step.ForEach.Items.Raw, Max: int(cmp.Or(step.ForEach.MaxItems, DefaultMaxItems))}
+		if all += each.Most(); all > MaxItems {
+			return []Fault{{Field: step.Field + ".forEach", Reason: v1alpha1.ReasonInvalidParameters,
+				Message: fmt.Sprintf("with this step the workflow may have %d items, at most %d are taken of all steps together: lower maxItems, or split the workflow", all, MaxItems)}}
+		}
+	}
+	return nil
+}
 
 // checkForEach refuses a list that a run could not take.
 func checkForEach(spec v1alpha1.WorkflowSpec, step Placed) []Fault {

@@ -11,8 +11,8 @@ import (
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
-// maxMessage bounds a condition's message; the API allows 32,768 and a
-// terminal shows far less.
+// maxMessage bounds a condition's message as it is stored; the API allows
+// 32,768 and a terminal shows far less.
 const maxMessage = 2048
 
 // Progressing returns the conditions of an object on its way.
@@ -51,7 +51,7 @@ func Verified(status metav1.ConditionStatus, reason run.Reason, message string) 
 }
 
 func condition(kind string, status metav1.ConditionStatus, reason run.Reason, message string) metav1.Condition {
-	return metav1.Condition{Type: kind, Status: status, Reason: string(reason), Message: Cut(message, maxMessage)}
+	return metav1.Condition{Type: kind, Status: status, Reason: string(reason), Message: fit(message, maxMessage)}
 }
 
 // Cut shortens text to at most limit bytes and says so.

@@ -12,9 +12,6 @@ import (
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
-// maxStepMessage bounds the message of a step, so that 64 steps fit a status.
-const maxStepMessage = 512
-
 // Execution is everything the status of a run depends on once it started.
 type Execution struct {
 	Old        v1alpha1.WorkflowExecutionStatus
@@ -36,7 +33,7 @@ func (e Execution) Status() v1alpha1.WorkflowExecutionStatus {
 	}
 	if c := e.Decision.Closing; c != nil {
 		s.Closing = &v1alpha1.Closing{Stage: v1alpha1.Stage(c.Stage), Deadline: *seconds(c.Deadline), Phase: phaseOf(c.Outcome.State),
-			Reason: string(c.Outcome.Reason), Message: Cut(c.Outcome.Message, maxMessage)}
+			Reason: string(c.Outcome.Reason), Message: fit(c.Outcome.Message, maxMessage)}
 	}
 	s.Phase = v1alpha1.ExecutionExecuting
 	if o := e.Decision.Outcome; o != nil {
@@ -122,7 +119,7 @@ func (e Execution) steps() []v1alpha1.StepStatus {
 	for _, step := range e.Run.Steps {
 		out = append(out, e.step(step, notes[step.Name], ended[step.Name]))
 	}
-	return fold(e.Run, e.Seen, out)
+	return fold(e.Old.Steps, e.Run, e.Seen, out)
 }
 
 // step tells of one step what was decided, or else what is seen.
@@ -139,7 +136,6 @@ func (e Execution) step(step run.Step, note run.Note, ended v1alpha1.StepPhase) 
 	default:
 		s = stepOf(step.Name, seen)
 	}
-	s.Message = Cut(s.Message, maxStepMessage)
 	return s
 }
 
@@ -172,11 +168,10 @@ func Settled(old []v1alpha1.StepStatus, r run.Run, seen run.Observation) []v1alp
 			s = v1alpha1.StepStatus{Name: step.Name, Phase: v1alpha1.StepSkipped, Reason: v1alpha1.ReasonDependencyFailed, Message: "the run ended before this step started"}
 		default:
 			s = stepOf(step.Name, now)
-			s.Message = Cut(s.Message, maxStepMessage)
 		}
 		out = append(out, s)
 	}
-	return fold(r, seen, out)
+	return fold(old, r, seen, out)
 }
 
 func stepOf(name string, seen run.Seen) v1alpha1.StepStatus {

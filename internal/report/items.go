@@ -14,7 +14,7 @@ import (
 
 // fold puts the items of steps with forEach into these; steps are in the order
 // of the run, in which items stand before the step that they belong to.
-func fold(r run.Run, seen run.Observation, steps []v1alpha1.StepStatus) []v1alpha1.StepStatus {
+func fold(old []v1alpha1.StepStatus, r run.Run, seen run.Observation, steps []v1alpha1.StepStatus) []v1alpha1.StepStatus {
 	items := map[string][]v1alpha1.StepStatus{}
 	out := steps[:0:0]
 	for i, step := range r.Steps {
@@ -27,26 +27,7 @@ func fold(r run.Run, seen run.Observation, steps []v1alpha1.StepStatus) []v1alph
 			out = append(out, steps[i])
 		}
 	}
-	return afford(out)
-}
-
-// maxOutputs bounds the outputs of all steps together, so that a status of 50
-// steps stays below 64 KiB whatever they put out.
-const maxOutputs = 16 << 10
-
-// afford leaves out the outputs that no longer fit, in the order of the steps.
-// They are read from the ActionExecutions as long as the run needs them.
-func afford(steps []v1alpha1.StepStatus) []v1alpha1.StepStatus {
-	left := maxOutputs
-	for i := range steps {
-		if s := &steps[i]; s.Outputs != nil {
-			if left -= len(s.Outputs.Raw); left < 0 {
-				left += len(s.Outputs.Raw)
-				s.Outputs, s.OutputsOmitted = nil, true
-			}
-		}
-	}
-	return steps
+	return afford(old, out)
 }
 
 // gathered tells a step by its items. What is told of the step itself stands
@@ -99,7 +80,7 @@ func sum(items []v1alpha1.StepStatus) (reason, message string) {
 			reason, first = item.Reason, fmt.Sprintf("; item %d: %s", i, item.Message)
 		}
 	}
-	return reason, Cut(fmt.Sprintf("%d of %d items succeeded%s", done, len(items), first), maxStepMessage)
+	return reason, fmt.Sprintf("%d of %d items succeeded%s", done, len(items), first)
 }
 
 // plainer leaves out the reason that the phase says already.
