@@ -65,7 +65,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 		return err
 	}
 	if err := execution.Setup(ctx, mgr, execution.Options{
-		Engine: job.NewEngine(mgr.GetClient(), live), Now: time.Now, Settings: store.Get, Changed: changed, MaxConcurrent: o.runs,
+		Engine: job.NewEngine(mgr.GetClient(), live), Live: live, Now: time.Now, Settings: store.Get, Changed: changed, MaxConcurrent: o.runs,
 		Gate: gate.Gate{
 			gate.Digest{Images: registry}, gate.Signature{Verifier: verifier}, gate.Contract{Files: files},
 			gate.Inputs{}, gate.Approval{}, gate.Repositories{}, gate.Rights{},

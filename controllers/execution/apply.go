@@ -3,9 +3,14 @@ package execution
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/expr"
@@ -34,12 +39,19 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 	if len(p.decision.Start) == 0 {
 		return nil
 	}
+	if err := r.current(ctx, p); err != nil {
+		return err
+	}
 	scope, err := plan.Scope(p.run, p.seen)
 	if err != nil {
 		return err
 	}
 	for _, step := range p.run.Steps {
 		if !slices.Contains(p.decision.Start, step.Name) {
+			continue
+		}
+		if p.trouble != nil {
+			p.postpone(step.Name)
 			continue
 		}
 		step.Attempt = p.seen.Steps[step.Name].Attempt + 1
@@ -51,9 +63,32 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("start step %s: %w", step.Name, err)
+			// Those that were started before it are written down first.
+			p.trouble = fmt.Errorf("start step %s: %w", step.Name, err)
+			p.postpone(step.Name)
+			continue
 		}
 		p.seen.Steps[step.Name] = run.Seen{State: run.Pending, Reason: v1alpha1.ReasonProgressing, Message: "started", Attempt: step.Attempt}
+	}
+	return nil
+}
+
+// postpone holds a step that was to start now until the next pass.
+func (p *pass) postpone(step string) {
+	p.decision.Hold = append(p.decision.Hold, run.Note{Step: step, Reason: v1alpha1.ReasonProgressingWithRetry, Message: p.trouble.Error(), RetryAt: p.now})
+}
+
+// current asks the API server whether the run is still as this pass read it: by
+// a late cache a step would start in a run that was suspended, cancelled or has
+// ended.
+func (r *Reconciler) current(ctx context.Context, p *pass) error {
+	now := &v1alpha1.WorkflowExecution{}
+	if err := r.options.Live.Get(ctx, client.ObjectKeyFromObject(p.stored), now); err != nil {
+		return fmt.Errorf("read the run before its steps start: %w", err)
+	}
+	if now.UID != p.stored.UID || now.ResourceVersion != p.stored.ResourceVersion {
+		return apierrors.NewConflict(schema.GroupResource{Group: v1alpha1.GroupVersion().Group, Resource: "workflowexecutions"}, p.stored.Name,
+			errors.New("it was changed since it was read"))
 	}
 	return nil
 }

@@ -34,6 +34,8 @@ import (
 type Options struct {
 	// Engine that carries the steps out.
 	Engine engine.Engine
+	// Live reads past the cache, to judge whether a run is still as it was read.
+	Live client.Reader
 	// Gate is the ordered list of checks that a run must pass before anything
 	// is created.
 	Gate gate.Gate

@@ -35,6 +35,7 @@ func (r *Reconciler) remove(ctx context.Context, p *pass) error {
 		return errDone
 	}
 	p.restore()
+	p.run.Fresh = true
 	if err := r.options.Engine.Stop(ctx, p.run, v1alpha1.ReasonCancelled); err != nil {
 		return fmt.Errorf("stop steps of the deleted run: %w", err)
 	}

@@ -18,7 +18,12 @@ import (
 
 // observe reads what the engine sees of the run.
 func (r *Reconciler) observe(ctx context.Context, p *pass) error {
+	return r.look(ctx, p, false)
+}
+
+func (r *Reconciler) look(ctx context.Context, p *pass, fresh bool) error {
 	p.restore()
+	p.run.Fresh = fresh
 	seen, err := r.options.Engine.Observe(ctx, p.run)
 	if err != nil {
 		return fmt.Errorf("observe the run: %w", err)
@@ -111,14 +116,26 @@ func timeOf(t *metav1.Time) time.Time {
 	return t.Time
 }
 
-// plan decides what is next.
-func (r *Reconciler) plan(_ context.Context, p *pass) error {
-	p.decision = plan.Next(plan.State{
+// plan decides what is next. What stops a run or ends a part of it is decided
+// by what the API server has: a late cache may lack a step that was started.
+func (r *Reconciler) plan(ctx context.Context, p *pass) error {
+	p.decision = r.next(p)
+	if d := p.decision; p.run.Fresh || d.Stop == "" && d.Outcome == nil && d.Closing == nil {
+		return nil
+	}
+	if err := r.look(ctx, p, true); err != nil {
+		return err
+	}
+	p.decision = r.next(p)
+	return nil
+}
+
+func (r *Reconciler) next(p *pass) run.Decision {
+	return plan.Next(plan.State{
 		Run: p.run, Seen: p.seen, Now: p.now, MaxParallel: p.policy.MaxParallel,
 		Suspended: p.obj.Spec.Suspend, SuspendedBy: p.obj.Spec.SuspendedBy, SuspendReason: p.obj.Spec.SuspendReason,
 		Cancelled: p.obj.Spec.Cancel, Terminated: p.obj.Spec.Terminate, Traits: r.options.Engine.Traits(),
 	})
-	return nil
 }
 
 // report computes the status and when to look again.
@@ -126,6 +143,10 @@ func (r *Reconciler) report(_ context.Context, p *pass) error {
 	p.obj.Status = report.Execution{
 		Old: p.obj.Status, Generation: p.obj.Generation, Run: p.run, Seen: p.seen, Decision: p.decision, Now: p.now,
 	}.Status()
+	if p.trouble != nil {
+		p.stuck()
+		return nil
+	}
 	if !p.decision.WakeAt.IsZero() {
 		p.result.RequeueAfter = max(p.decision.WakeAt.Sub(p.now), time.Millisecond)
 	}
@@ -133,4 +154,15 @@ func (r *Reconciler) report(_ context.Context, p *pass) error {
 		p.result.RequeueAfter = releaseDelay
 	}
 	return nil
+}
+
+// stuck says what keeps a step from starting and when it is tried again.
+func (p *pass) stuck() {
+	wait, waits := run.AsWait(p.trouble)
+	if waits {
+		p.trouble = nil
+		p.wait(wait)
+		return
+	}
+	p.conditions(append(report.Retrying(v1alpha1.ReasonProgressingWithRetry, p.trouble.Error()), p.verified()...))
 }

@@ -37,6 +37,7 @@ type pass struct {
 	run         run.Run
 	seen        run.Observation
 	decision    run.Decision
+	trouble     error // what kept a step from starting, and is worth another try
 	result      ctrl.Result
 }
 
@@ -92,7 +93,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	return p.result, nil
+	return p.result, p.trouble
 }
 
 // retry says what goes wrong, so that a run that comes no further tells why.

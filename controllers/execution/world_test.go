@@ -55,6 +55,7 @@ type world struct {
 	t        testing.TB
 	base     client.WithWatch // what others write with
 	client   client.WithWatch // what the reconciler writes with
+	cache    client.WithWatch // what the reconciler reads with; nil means client
 	events   *events.FakeRecorder
 	verifier *memory.Verifier
 	now      time.Time
@@ -218,8 +219,12 @@ func (w *world) lawful(e *v1alpha1.WorkflowExecution) {
 // reconcile runs one pass of a Reconciler that knows nothing of earlier ones.
 func (w *world) reconcile() (ctrl.Result, error) {
 	w.t.Helper()
-	r := &Reconciler{client: w.client, record: record.New(w.client, w.events), options: Options{
-		Engine: job.NewEngine(w.client, w.client), Now: func() time.Time { return w.now }, Settings: func() settings.Settings { return w.settings },
+	cached := w.client
+	if w.cache != nil {
+		cached = w.cache
+	}
+	r := &Reconciler{client: cached, record: record.New(w.client, w.events), options: Options{
+		Engine: job.NewEngine(cached, w.client), Live: w.client, Now: func() time.Time { return w.now }, Settings: func() settings.Settings { return w.settings },
 		Gate: gate.Gate{gate.Digest{Images: w}, gate.Signature{Verifier: w.verifier}, gate.Contract{Files: w}, gate.Inputs{}, gate.Approval{}, gate.Repositories{}, gate.Rights{}},
 	}}
 	return r.Reconcile(context.Background(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ops", Name: "run"}})

@@ -17,7 +17,7 @@ type Engine interface {
 	// Traits are constant.
 	Traits() run.Traits
 	// Observe reads what exists for the run and writes nothing. What it does not
-	// find of the run's Started is gone, and not only late.
+	// find of the run's Started, or of a run that is Fresh, is gone, and not only late.
 	Observe(ctx context.Context, r run.Run) (run.Observation, error)
 	// Start starts steps whose inputs have every reference replaced. Starting a
 	// step twice is starting it once.

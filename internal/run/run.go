@@ -22,6 +22,8 @@ type Run struct {
 	Closing *Closing
 	// GoOn starts steps that do not depend on one that failed.
 	GoOn bool
+	// Fresh has an engine look past its cache, where a late one would do harm.
+	Fresh bool
 	// Started holds, by step or item, the newest attempt that was started and that
 	// nobody has seen the end of. An engine whose view lacks it looks again, past
 	// its cache.

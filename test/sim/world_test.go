@@ -131,7 +131,7 @@ func (w *world) restart() {
 	clock := func() time.Time { return w.now }
 	trusted := memory.New(map[string]verify.Result{digest(): {Signer: "ada", PolicySet: "sha256:p"}})
 	w.run = execution.New(w.api, w.events, execution.Options{
-		Engine: job.NewEngine(w.api, w.api.live()), Now: clock,
+		Engine: job.NewEngine(w.api, w.api.live()), Live: w.api.live(), Now: clock,
 		Settings: func() settings.Settings {
 			return settings.Settings{MaxParallelSteps: w.parallel, ComplexityApprovalThreshold: 100, MaxConcurrentRuns: 1, MaxConcurrentRunsPerNamespace: 1}
 		},

@@ -35,8 +35,8 @@ func (e *Engine) Traits() run.Traits { return run.Traits{MaxOutputBytes: maxOutp
 // Observe reads the ActionExecutions and the claim of a run from the cache.
 func (e *Engine) Observe(ctx context.Context, r run.Run) (run.Observation, error) {
 	out := run.Observation{Steps: map[string]run.Seen{}}
-	children, err := e.children(ctx, e.client, r)
-	if err == nil && lacks(children, r.Started) {
+	children, err := e.children(ctx, e.from(r), r)
+	if err == nil && !r.Fresh && lacks(children, r.Started) {
 		children, err = e.children(ctx, e.live, r)
 	}
 	if err != nil {
@@ -68,6 +68,13 @@ func unitOf(s v1alpha1.ActionExecutionSpec) string {
 		return s.Step
 	}
 	return run.Unit(s.Step, int(*s.Item))
+}
+
+func (e *Engine) from(r run.Run) client.Reader {
+	if r.Fresh {
+		return e.live
+	}
+	return e.client
 }
 
 // lacks says whether an attempt that was started is not among those found.
@@ -212,7 +219,7 @@ func actionExecution(r run.Run, step run.Step, node string) *v1alpha1.ActionExec
 
 // Stop sets cancel on every step that has not ended.
 func (e *Engine) Stop(ctx context.Context, r run.Run, _ run.Reason) error {
-	children, err := e.children(ctx, e.client, r)
+	children, err := e.children(ctx, e.from(r), r)
 	if err != nil {
 		return err
 	}

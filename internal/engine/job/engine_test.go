@@ -14,6 +14,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/engine"
@@ -141,9 +142,27 @@ func TestALateCacheIsNoDeletion(t *testing.T) {
 	if seen, err = e.Observe(t.Context(), r); err != nil || seen.Steps["a"].State != run.Pending {
 		t.Errorf("a is %q, error %v", seen.Steps["a"].State, err)
 	}
+	r.Started, r.Fresh = nil, true
+	if seen, err = e.Observe(t.Context(), r); err != nil || seen.Steps["a"].State != run.Pending {
+		t.Errorf("past the cache a is %q, error %v", seen.Steps["a"].State, err)
+	}
+	r.Fresh = false
 	r.Started = map[string]int{"a": 2}
 	if seen, err = e.Observe(t.Context(), r); err != nil || seen.Steps["a"].Attempt != 1 {
 		t.Errorf("an attempt that is nowhere: %+v, error %v", seen.Steps["a"], err)
+	}
+}
+
+// What the cache does not show is stopped all the same where that matters.
+func TestStopPastALateCache(t *testing.T) {
+	s := newSite(t)
+	late := interceptor.NewClient(s.client, interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil }})
+	e, r := NewEngine(late, s.client), enginetest.Example("a")
+	s.must(e.Start(t.Context(), r, r.Steps[:1]))
+	r.Fresh = true
+	s.must(e.Stop(t.Context(), r, v1alpha1.ReasonTimeout))
+	if !s.get("run-a").Spec.Cancel {
+		t.Error("a goes on")
 	}
 }
 
