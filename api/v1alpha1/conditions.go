@@ -140,6 +140,8 @@ const (
 	ReasonOutputsInvalid = "OutputsInvalid"
 	// ReasonCancelled: spec.cancel was set.
 	ReasonCancelled = "Cancelled"
+	// ReasonUnschedulable: no node takes the action's pod. The message is the scheduler's; it waits until one does, or the step's timeout.
+	ReasonUnschedulable = "Unschedulable"
 	// ReasonImagePullFailed: the node cannot pull the verified image.
 	ReasonImagePullFailed = "ImagePullFailed"
 	// ReasonQueued: the step or run waits because as many run as may; a run's message tells its place.

@@ -258,6 +258,9 @@ func TestCauseIsWrittenDown(t *testing.T) {
 			if got := fmt.Sprintf("%s %s %t %t", s.Phase, s.FailureCause, s.Began, s.Repeatable); got != c.want {
 				t.Errorf("status = %s, want %s", got, c.want)
 			}
+			if s.ExitCode == nil || *s.ExitCode != c.exit {
+				t.Errorf("exit code %v, want %d", s.ExitCode, c.exit)
+			}
 		})
 	}
 }

@@ -59,6 +59,9 @@ func (p *pass) fill(seen run.Seen) {
 		s.CompletedAt = seconds(seen.Finished)
 	}
 	s.FailureCause, s.Began, s.Repeatable = v1alpha1.RetryCause(seen.Cause), seen.Began, seen.Repeatable
+	if seen.ExitCode != nil {
+		s.ExitCode = seen.ExitCode
+	}
 	if len(seen.Outputs) > 0 {
 		s.Outputs = &apiextensionsv1.JSON{Raw: seen.Outputs}
 	}

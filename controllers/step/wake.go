@@ -62,6 +62,9 @@ func podState(o client.Object) state {
 	}
 	for _, c := range pod.Status.Conditions {
 		s.failed = s.failed || c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue
+		if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
+			s.waiting += c.Message + "\n"
+		}
 	}
 	return s
 }

@@ -24,6 +24,8 @@ func TestWhatWakesAStep(t *testing.T) {
 	}
 	scheduled := pod(corev1.PodPending, "ContainerCreating")
 	scheduled.Spec.NodeName = "n"
+	homeless := pod(corev1.PodPending, "")
+	homeless.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes"}}
 	disrupted := pod(corev1.PodRunning, "")
 	disrupted.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}
 	deleted := pod(corev1.PodRunning, "")
@@ -34,6 +36,7 @@ func TestWhatWakesAStep(t *testing.T) {
 		want     bool
 	}{
 		"scheduled":     {pod(corev1.PodPending, ""), scheduled, false},
+		"fits no node":  {pod(corev1.PodPending, ""), homeless, true},
 		"cannot pull":   {scheduled, pod(corev1.PodPending, "ErrImagePull"), true},
 		"runs":          {scheduled, pod(corev1.PodRunning, ""), true},
 		"ended":         {pod(corev1.PodRunning, ""), pod(corev1.PodSucceeded, ""), true},

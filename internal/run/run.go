@@ -232,6 +232,8 @@ type Seen struct {
 	Outputs json.RawMessage
 	// Ref names the engine's object for the step.
 	Ref string
+	// ExitCode of the action; nil while it is not known.
+	ExitCode *int32
 	// Node where the step runs or ran.
 	Node string
 	// Stopping is true once Stop was asked of the step.

@@ -42,6 +42,9 @@ func judge(job *batchv1.Job, newest *corev1.Pod) run.Seen {
 		seen.Started = newest.Status.StartTime.Time
 	}
 	status := container(newest)
+	if status != nil && status.State.Terminated != nil {
+		seen.ExitCode = &status.State.Terminated.ExitCode
+	}
 	switch {
 	case newest.Status.Phase == corev1.PodSucceeded:
 		seen.State, seen.Finished = run.Succeeded, finished(status, newest)
@@ -149,11 +152,24 @@ func pending(seen *run.Seen, pod *corev1.Pod, status *corev1.ContainerStatus) {
 	if pod.Status.Phase == corev1.PodPending && !stuck(status) {
 		*seen = run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: run.AwaitsPod}
 	}
+	if text := unplaced(pod); text != "" {
+		seen.Reason, seen.Message = v1alpha1.ReasonUnschedulable, fmt.Sprintf("no node takes pod %s: %s", pod.Name, text)
+	}
 	if stuck(status) {
 		w := status.State.Waiting
 		seen.Reason = v1alpha1.ReasonImagePullFailed
 		seen.Message = fmt.Sprintf("pod %s cannot start: %s: %s", pod.Name, w.Reason, w.Message)
 	}
+}
+
+// unplaced is what the scheduler says of a pod that it finds no node for.
+func unplaced(pod *corev1.Pod) string {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			return c.Message
+		}
+	}
+	return ""
 }
 
 // stuck says whether the container waits for what does not come by itself.

@@ -101,8 +101,11 @@ func TestJudge(t *testing.T) {
 		"killed late when the Job is deleted": {func() *batchv1.Job { j := jobOf(false); j.DeletionTimestamp = ptr.To(at(61)); return j }(),
 			pods(podOf("x", 1, corev1.PodFailed, killedLate)), run.Failed, v1alpha1.ReasonStepFailed, "exit code 143"},
 		"deadline before a pod began": {jobOf(false, jobFailed("DeadlineExceeded")), nil, run.Failed, v1alpha1.ReasonTimeout, "in time"},
-		"pod cannot be pulled":        {jobOf(false), pods(podOf("x", 1, corev1.PodPending, waiting("ImagePullBackOff", "no route"))), run.Running, v1alpha1.ReasonImagePullFailed, "no route"},
-		"pod is being created":        {jobOf(false), pods(podOf("x", 1, corev1.PodPending, waiting("ContainerCreating", ""))), run.Running, v1alpha1.ReasonRunning, "waits for the pod of the Job to run"},
+		"pod fits no node": {jobOf(false), pods(podOf("x", 1, corev1.PodPending, func(p *corev1.Pod) {
+			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes are available"}}
+		})), run.Running, v1alpha1.ReasonUnschedulable, "no node takes pod x: 0/3 nodes are available"},
+		"pod cannot be pulled": {jobOf(false), pods(podOf("x", 1, corev1.PodPending, waiting("ImagePullBackOff", "no route"))), run.Running, v1alpha1.ReasonImagePullFailed, "no route"},
+		"pod is being created": {jobOf(false), pods(podOf("x", 1, corev1.PodPending, waiting("ContainerCreating", ""))), run.Running, v1alpha1.ReasonRunning, "waits for the pod of the Job to run"},
 		"deadline while a pod is pulled": {jobOf(false, jobFailed("DeadlineExceeded")), pods(podOf("x", 1, corev1.PodPending, waiting("ImagePullBackOff", ""))),
 			run.Failed, v1alpha1.ReasonTimeout, "in time"},
 		"no pod yet":                   {jobOf(false), nil, run.Running, v1alpha1.ReasonRunning, "waits for the pod"},
