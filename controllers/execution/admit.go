@@ -65,7 +65,7 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot,
 	if err := r.client.List(ctx, &actions, client.InNamespace(p.obj.Namespace)); err != nil {
 		return fmt.Errorf("list actions: %w", err)
 	}
-	scope, err := p.known(s)
+	scope, err := plan.Scope(run.Run{Values: p.values(s)}, run.Observation{})
 	if err != nil {
 		return err
 	}

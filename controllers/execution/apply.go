@@ -2,7 +2,6 @@ package execution
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -103,17 +102,4 @@ func (r *Reconciler) begin(ctx context.Context, p *pass, step run.Step, scope ex
 		return run.Refuse(v1alpha1.ReasonInvalidReference, "inputs: %v", err)
 	}
 	return r.options.Engine.Start(ctx, p.run, []run.Step{step})
-}
-
-// known collects the values that are known before any step has run.
-func (p *pass) known(snapshot *v1alpha1.RunSnapshot) (expr.Scope, error) {
-	s := expr.Scope{
-		Params: map[string]json.RawMessage{}, Outputs: map[string]map[string]json.RawMessage{},
-		Target:    targetOf(snapshot.Target),
-		Execution: map[string]string{"name": p.obj.Name, "namespace": p.obj.Namespace, "uid": string(p.obj.UID)},
-	}
-	if err := json.Unmarshal(raw(snapshot.Parameters), &s.Params); err != nil {
-		return s, fmt.Errorf("read parameters of the snapshot: %w", err)
-	}
-	return s, nil
 }
