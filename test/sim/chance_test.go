@@ -3,10 +3,12 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,16 +30,37 @@ func (w *world) workflow() *v1alpha1.Workflow {
 		for j := range i {
 			w.edge(&s, fmt.Sprintf("s%d", j))
 		}
-		if w.rand.IntN(4) == 0 {
-			s.OnFailure = v1alpha1.FailureContinues
-		}
-		w.ends[s.Name] = "succeed"
+		w.vary(&s)
 		if fails && w.rand.IntN(4) == 0 {
 			w.ends[s.Name] = "fail"
 		}
 		f.Spec.Steps = append(f.Spec.Steps, s)
 	}
+	if w.rand.IntN(2) == 0 {
+		f.Spec.OnFailure = []v1alpha1.WorkflowStep{{Name: "undo", Image: f.Spec.Steps[0].Image}}
+	}
+	if w.rand.IntN(2) == 0 {
+		f.Spec.Finally = []v1alpha1.WorkflowStep{{Name: "tell", Image: f.Spec.Steps[0].Image}}
+	}
 	return f
+}
+
+// vary lets some steps be conditional, be repeated for items, not matter when
+// they fail, or need a second attempt.
+func (w *world) vary(s *v1alpha1.WorkflowStep) {
+	w.ends[s.Name] = "succeed"
+	switch w.rand.IntN(8) {
+	case 0:
+		s.OnFailure = v1alpha1.FailureContinues
+	case 1:
+		s.ForEach = &v1alpha1.ForEach{Items: apiextensionsv1.JSON{Raw: []byte(`[1,2,3]`)}, MaxItems: 3}
+	case 2:
+		w.ends[s.Name] = "busy"
+	case 3:
+		if len(s.RunAfter) > 0 {
+			s.When = fmt.Sprintf("steps.%s.reason != 'Succeeded'", s.RunAfter[0])
+		}
+	}
 }
 
 func (w *world) edge(s *v1alpha1.WorkflowStep, to string) {
@@ -199,14 +222,29 @@ func (w *world) kubelet(k key) {
 		} else {
 			exit := int32(0)
 			pod.Status.Phase = corev1.PodSucceeded
-			if w.ends[pod.Labels[v1alpha1.LabelStep]] == "fail" {
+			switch end := w.ends[pod.Labels[v1alpha1.LabelStep]]; {
+			case end == "fail":
 				pod.Status.Phase, exit = corev1.PodFailed, 3
+			case end == "busy" && w.attempt(k) == 1:
+				pod.Status.Phase, exit = corev1.PodFailed, busy
 			}
 			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "action", State: corev1.ContainerState{
 				Terminated: &corev1.ContainerStateTerminated{ExitCode: exit, Message: "{}", FinishedAt: metav1.NewTime(w.now)}}}}
 		}
 		w.note("%s is %s", k.name, pod.Status.Phase)
 	})
+}
+
+// busy is the exit code that the contract calls retryable.
+const busy = 4
+
+// attempt is which one a pod is of.
+func (w *world) attempt(pod key) int {
+	ae, ok := w.store.objects[key{"ActionExecution", strings.TrimSuffix(pod.name, "-x")}].(*v1alpha1.ActionExecution)
+	if !ok {
+		return 0
+	}
+	return max(1, int(ae.Spec.Attempt))
 }
 
 // disturb lets something go wrong, or a person change something.

@@ -5,11 +5,13 @@ package sim
 
 import (
 	"flag"
+	"slices"
 	"strings"
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -27,9 +29,11 @@ func TestSim(t *testing.T) {
 	if *seed >= 0 {
 		first, last = *seed, *seed+1
 	}
+	met := map[string]int{}
 	for n := first; n < last; n++ {
 		w := newWorld(uint64(n))
 		w.play()
+		w.count(met)
 		if *seed >= 0 {
 			t.Log(strings.Join(w.trace, "\n"))
 		}
@@ -37,6 +41,44 @@ func TestSim(t *testing.T) {
 			t.Errorf("seed %d: %s\nreplay: go test ./test/sim -run TestSim -v -seed=%d", n, strings.Join(w.broken, "; "), n)
 		}
 	}
+	t.Logf("of %d runs: %v", last-first, met)
+	if *seed < 0 && len(met) < 6 {
+		t.Errorf("no seed came to some of what is held here: %v", met)
+	}
+}
+
+// count adds what a run has met, so that nobody takes for proven what no seed
+// comes to.
+func (w *world) count(met map[string]int) {
+	for what, came := range map[string]bool{
+		"left alone by people and machines": !w.meddled, "needed another attempt": w.retried(), "ran onFailure": w.truth("undo") == run.Succeeded,
+		"ran finally": w.truth("tell") == run.Succeeded, "ran items": w.repeated(), "skipped by when": w.skippedBy(v1alpha1.ReasonWhenFalse),
+	} {
+		if came {
+			met[what]++
+		}
+	}
+}
+
+func (w *world) actions() []*v1alpha1.ActionExecution {
+	var out []*v1alpha1.ActionExecution
+	for _, k := range w.store.objects.names("ActionExecution") {
+		out = append(out, w.store.objects[k].(*v1alpha1.ActionExecution))
+	}
+	return out
+}
+
+func (w *world) retried() bool {
+	return slices.ContainsFunc(w.actions(), func(ae *v1alpha1.ActionExecution) bool { return ae.Spec.Attempt > 1 })
+}
+
+func (w *world) repeated() bool {
+	return slices.ContainsFunc(w.actions(), func(ae *v1alpha1.ActionExecution) bool { return ae.Spec.Item != nil })
+}
+
+func (w *world) skippedBy(reason string) bool {
+	e := w.current()
+	return e != nil && slices.ContainsFunc(e.Status.Steps, func(s v1alpha1.StepStatus) bool { return s.Reason == reason })
 }
 
 // check holds a change of an object against the invariants.
@@ -89,13 +131,33 @@ func (w *world) truth(name string) run.State {
 			}
 		}
 	}
-	for _, k := range w.store.objects.names("ActionExecution") {
-		ae := w.store.objects[k].(*v1alpha1.ActionExecution)
-		if ae.Spec.Step == name && max(1, ae.Spec.Attempt) >= attempt && state != run.Skipped {
-			state, attempt = run.State(ae.Status.Phase), ae.Spec.Attempt
+	if state == run.Skipped {
+		return state
+	}
+	newest := w.newest(name, attempt)
+	if len(newest) == 0 || state.Ended() {
+		return state
+	}
+	states := make([]run.State, 0, len(newest))
+	for _, ae := range newest {
+		states = append(states, run.State(ae.Status.Phase))
+	}
+	if len(states) == 1 {
+		return states[0]
+	}
+	return plan.Worst(states)
+}
+
+// newest are the last attempts of a step from one on, by item; 0 without items.
+func (w *world) newest(name string, from int32) map[int32]*v1alpha1.ActionExecution {
+	out := map[int32]*v1alpha1.ActionExecution{}
+	for _, ae := range w.actions() {
+		item := ptr.Deref(ae.Spec.Item, 0)
+		if last := out[item]; ae.Spec.Step == name && max(1, ae.Spec.Attempt) >= from && (last == nil || last.Spec.Attempt < ae.Spec.Attempt) {
+			out[item] = ae
 		}
 	}
-	return state
+	return out
 }
 
 // checkStart: a step starts after its needs, in a run that was admitted and has
@@ -114,14 +176,32 @@ func (w *world) checkStart(ae *v1alpha1.ActionExecution) {
 			w.checkNeeds(s)
 		}
 	}
+	w.checkStage(e, ae)
 	running := 0
-	for _, k := range w.store.objects.names("ActionExecution") {
-		if !run.State(w.store.objects[k].(*v1alpha1.ActionExecution).Status.Phase).Ended() {
+	for _, other := range w.actions() {
+		if !run.State(other.Status.Phase).Ended() {
 			running++
 		}
 	}
 	if running > w.parallel {
 		w.violated("%d steps run with %s, at most %d may", running, ae.Name, w.parallel)
+	}
+}
+
+// checkStage: onFailure and finally start when they were written down, and when
+// nothing that comes before them runs.
+func (w *world) checkStage(e *v1alpha1.WorkflowExecution, ae *v1alpha1.ActionExecution) {
+	stage := map[string]v1alpha1.Stage{"undo": v1alpha1.StageOnFailure, "tell": v1alpha1.StageFinally}[ae.Spec.Step]
+	if stage == "" {
+		return
+	}
+	if c := e.Status.Closing; c == nil || c.Stage != stage || stage == v1alpha1.StageOnFailure && c.Phase != v1alpha1.ExecutionFailed {
+		w.violated("%s starts while closing is %+v", ae.Name, c)
+	}
+	for _, other := range w.actions() {
+		if other.Spec.Step != ae.Spec.Step && !run.State(other.Status.Phase).Ended() {
+			w.violated("%s starts while %s is %q", ae.Name, other.Name, other.Status.Phase)
+		}
 	}
 }
 
@@ -150,12 +230,8 @@ func (w *world) checkNeeds(s v1alpha1.WorkflowStep) {
 
 // begun says whether a step was ever started.
 func (w *world) begun(name string) bool {
-	for _, k := range w.store.objects.names("ActionExecution") {
-		if w.store.objects[k].(*v1alpha1.ActionExecution).Spec.Step == name {
-			return true
-		}
-	}
-	return w.truth(name).Ended()
+	started := func(ae *v1alpha1.ActionExecution) bool { return ae.Spec.Step == name }
+	return slices.ContainsFunc(w.actions(), started) || w.truth(name).Ended()
 }
 
 // checkRun: what ended stays as it ended.
@@ -187,9 +263,9 @@ func (w *world) checkEnd() {
 	if e.Status.CompletedAt == nil {
 		w.violated("nothing is left to happen and the run has not ended")
 	}
-	for _, k := range w.store.objects.names("ActionExecution") {
-		if ae := w.store.objects[k].(*v1alpha1.ActionExecution); !run.State(ae.Status.Phase).Ended() {
-			w.violated("the run has ended and %s is %q", k.name, ae.Status.Phase)
+	for _, ae := range w.actions() {
+		if !run.State(ae.Status.Phase).Ended() {
+			w.violated("the run has ended and %s is %q", ae.Name, ae.Status.Phase)
 		}
 	}
 	w.checkOutcome(e)
@@ -210,7 +286,21 @@ func (w *world) checkOutcome(e *v1alpha1.WorkflowExecution) {
 	for _, s := range w.flow.Spec.Steps {
 		fails = fails || w.ends[s.Name] == "fail" && s.OnFailure != v1alpha1.FailureContinues
 	}
+	w.checkClosed(e, fails)
 	if !fails && !w.meddled && e.Status.Phase != v1alpha1.ExecutionCompleted {
 		w.violated("every step does its work and the run is %s", e.Status.Phase)
+	}
+}
+
+// checkClosed: finally ran, and onFailure if and only if the run failed.
+func (w *world) checkClosed(e *v1alpha1.WorkflowExecution, fails bool) {
+	if w.meddled {
+		return
+	}
+	if state := w.truth("tell"); len(w.flow.Spec.Finally) > 0 && state != run.Succeeded {
+		w.violated("the run has ended and its finally is %q", state)
+	}
+	if state := w.truth("undo"); len(w.flow.Spec.OnFailure) > 0 && (state == run.Succeeded) != (e.Status.Phase == v1alpha1.ExecutionFailed) {
+		w.violated("the run is %s (a step fails: %t) and its onFailure is %q", e.Status.Phase, fails, state)
 	}
 }

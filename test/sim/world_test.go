@@ -36,6 +36,7 @@ metadata: {name: demo, version: v1.0.0}
 spec:
   description: Does.
   actionType: demo/first
+  exitCodes: [{code: 4, meaning: retryable}]
   resources: {limits: {cpu: 100m, memory: 64Mi}}
 `
 )
