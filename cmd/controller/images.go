@@ -40,14 +40,14 @@ func (c cluster) policies(ctx context.Context) (*policy.Set, error) {
 		}
 		objects = append(objects, data)
 	}
-	return policy.Compile(objects, func(namespace, name string) (map[string][]byte, error) {
+	return policy.Compile(policy.Inputs{Policies: objects, Secrets: func(namespace, name string) (map[string][]byte, error) {
 		if namespace != "" && namespace != c.namespace {
 			return nil, fmt.Errorf("secret %s/%s: keys are read from namespace %s alone", namespace, name, c.namespace)
 		}
 		secret := &corev1.Secret{}
 		err := c.live.Get(ctx, types.NamespacedName{Namespace: c.namespace, Name: name}, secret)
 		return secret.Data, err
-	}), nil
+	}}), nil
 }
 
 // pullSecrets returns what the pod of a subject could pull with.

@@ -1,7 +1,10 @@
 // Package verify is the seam behind which signatures are judged.
 package verify
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Image is one image pinned to its content.
 type Image struct {
@@ -37,6 +40,17 @@ type Result struct {
 	Signer string
 	// Format is "legacy" or "bundle".
 	Format string
+	// Authority of the first policy that was satisfied by a signature, Identity
+	// and Issuer in its certificate; empty where there is none.
+	Authority, Identity, Issuer string
+	// LogIndex in the transparency log; nil where no log is involved.
+	LogIndex *int64
+	// SignedAt by log or timestamp; zero where nothing says it.
+	SignedAt time.Time
+	// NotAfter is when a root of trust that was used ends; zero means never.
+	NotAfter time.Time
+	// Warnings for people, of policies that warn only.
+	Warnings []string
 	// PolicySet is the content hash of the whole policy set that was used.
 	PolicySet string
 }

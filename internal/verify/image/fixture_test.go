@@ -103,7 +103,7 @@ func object(t testing.TB, name, glob string, keys ...*Signer) []byte {
 }
 
 func fixed(objects ...[]byte) Policies {
-	set := policy.Compile(objects, nil)
+	set := policy.Compile(policy.Inputs{Policies: objects})
 	return func(context.Context) (*policy.Set, error) { return set, nil }
 }
 

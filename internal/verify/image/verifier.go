@@ -87,7 +87,7 @@ func (v *Verifier) match(ctx context.Context, img verify.Image, who verify.Subje
 		return nil, nil, fmt.Errorf("read policies for image %s: %w", img, err)
 	}
 	if set == nil {
-		set = policy.Compile(nil, nil)
+		set = policy.Compile(policy.Inputs{})
 	}
 	on := policy.Object{Kind: who.Kind, Group: who.Group, Version: who.Version, Labels: who.Labels}
 	return set, set.Match(repository, img.Digest, on), nil

@@ -19,15 +19,32 @@ const (
 	maxImages      = 256
 )
 
+// Inputs are what policies are compiled from.
+type Inputs struct {
+	// Policies and TrustRoots are objects as JSON.
+	Policies, TrustRoots [][]byte
+	// Secrets reads the Secrets that policies name; nil means none can be read.
+	Secrets Secrets
+	// ConfigMaps reads the ConfigMaps that policies name; nil means none can be
+	// read.
+	ConfigMaps func(namespace, name string) (map[string]string, error)
+	// Rules compiles the rules in policies; nil means that none are understood.
+	Rules func(language, text string) (Program, error)
+	// Public is the root where a policy names none; nil closes such a policy.
+	Public *Root
+	// Compat judges as Policy Controller does, where that is less strict.
+	Compat bool
+}
+
 // Compile reads policies given as JSON objects. It leaves none out: one that
 // cannot be used is closed, which refuses the images it names, or all images
 // if not even that can be read.
-func Compile(objects [][]byte, secrets Secrets) *Set {
+func Compile(in Inputs) *Set {
 	set := &Set{}
 	// What counts is hashed, and not the whole object: its status changes often.
 	var parts []string
-	for _, object := range objects {
-		compiled, spec := compile(object, secrets)
+	for _, object := range in.Policies {
+		compiled, spec := compile(object, in.Secrets)
 		set.policies = append(set.policies, compiled)
 		parts = append(parts, compiled.fingerprint(spec))
 	}

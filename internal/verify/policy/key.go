@@ -104,7 +104,7 @@ func parseKey(block *pem.Block) (Key, error) {
 		return Key{}, err
 	}
 	fingerprint, err := Fingerprint(public)
-	return Key{Public: public, Fingerprint: fingerprint, full: sha256.Sum256(block.Bytes)}, err
+	return Key{Public: public, Hash: crypto.SHA256, Fingerprint: fingerprint, full: sha256.Sum256(block.Bytes)}, err
 }
 
 func strong(public crypto.PublicKey) error {

@@ -66,7 +66,7 @@ func one(t testing.TB, s *Set) Compiled {
 
 func TestKeyAuthority(t *testing.T) {
 	first, second := publicKey(t), publicKey(t)
-	c := one(t, Compile([][]byte{object(t, `
+	c := one(t, Compile(Inputs{Policies: [][]byte{object(t, `
 images: [{glob: "registry.example.com/**"}]
 mode: enforce
 authorities:
@@ -75,7 +75,7 @@ authorities:
   ctlog: {}
 - key: {data: `+quoted(second)+`}
   signatureFormat: bundle
-`)}, nil))
+`)}}))
 	if c.Closed != "" || len(c.Authorities) != 2 {
 		t.Fatalf("compiled to %+v", c)
 	}
@@ -96,14 +96,14 @@ func TestSecretRef(t *testing.T) {
 	data := map[string][]byte{"key": []byte(key)}
 	var err error
 	compile := func() (*Set, Compiled) {
-		set := Compile([][]byte{object(t, `
+		set := Compile(Inputs{Policies: [][]byte{object(t, `
 images: [{glob: "**"}]
-authorities: [{key: {secretRef: {name: signer}}}]`)}, func(namespace, name string) (map[string][]byte, error) {
+authorities: [{key: {secretRef: {name: signer}}}]`)}, Secrets: func(namespace, name string) (map[string][]byte, error) {
 			if namespace != "" || name != "signer" {
 				t.Errorf("asked for Secret %s/%s", namespace, name)
 			}
 			return data, err
-		})
+		}})
 		return set, one(t, set)
 	}
 	set, c := compile()
@@ -173,7 +173,7 @@ func TestClosed(t *testing.T) {
 		"bad selector":          {glob + "\nmatch: [{resource: jobs, version: v1, selector: {matchLabels: {\"a b\": c}}}]\n" + good, "selector"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			set := Compile([][]byte{object(t, c.spec)}, nil)
+			set := Compile(Inputs{Policies: [][]byte{object(t, c.spec)}})
 			compiled := one(t, set)
 			if !strings.Contains(compiled.Closed, c.says) || len(compiled.Authorities) > 0 {
 				t.Errorf("closed with %q and %d authorities, want %q", compiled.Closed, len(compiled.Authorities), c.says)
@@ -190,20 +190,20 @@ func TestClosed(t *testing.T) {
 
 func TestUnreadableObjectsNameEveryImage(t *testing.T) {
 	for _, text := range []string{"", "null", "[]", "{", `{"spec":{"images":[{"glob":7}]}}`, `{"metadata":{"name":"p"}}`, `{"spec":null}`} {
-		if c := one(t, Compile([][]byte{[]byte(text)}, nil)); c.Closed == "" || c.Name == "" {
+		if c := one(t, Compile(Inputs{Policies: [][]byte{[]byte(text)}})); c.Closed == "" || c.Name == "" {
 			t.Errorf("%s compiled to %+v", text, c)
 		}
 	}
 	foreign := strings.Replace(string(object(t, `images: [{glob: "**"}]`)), "policy.sigstore.dev/v1beta1", "policy.sigstore.dev/v2", 1)
-	if c := one(t, Compile([][]byte{[]byte(foreign)}, nil)); !strings.Contains(c.Closed, "v2 ClusterImagePolicy is not") {
+	if c := one(t, Compile(Inputs{Policies: [][]byte{[]byte(foreign)}})); !strings.Contains(c.Closed, "v2 ClusterImagePolicy is not") {
 		t.Errorf("closed with %q", c.Closed)
 	}
 }
 
 func TestStatic(t *testing.T) {
-	c := one(t, Compile([][]byte{object(t, `
+	c := one(t, Compile(Inputs{Policies: [][]byte{object(t, `
 images: [{glob: "**"}]
-authorities: [{static: {action: pass}}, {static: {action: fail, message: never}}]`)}, nil))
+authorities: [{static: {action: pass}}, {static: {action: fail, message: never}}]`)}}))
 	if c.Closed != "" || !c.Authorities[0].Static.Pass || c.Authorities[1].Static.Pass || c.Authorities[1].Static.Message != "never" {
 		t.Errorf("compiled to %+v", c)
 	}
@@ -226,7 +226,7 @@ func TestMatchField(t *testing.T) {
 		`{resource: jobs, group: batch, version: v1, selector: {matchExpressions: [{key: team, operator: Exists}]}}`: true,
 		`{resource: pods, version: v1, selector: {matchLabels: {team: b}}}`:                                          true,
 	} {
-		set := Compile([][]byte{object(t, fmt.Sprintf("images: [{glob: \"**\"}]\nauthorities: [{static: {action: pass}}]\nmatch: [%s]", match))}, nil)
+		set := Compile(Inputs{Policies: [][]byte{object(t, fmt.Sprintf("images: [{glob: \"**\"}]\nauthorities: [{static: {action: pass}}]\nmatch: [%s]", match))}})
 		if p := set.Problems(); len(p) > 0 {
 			t.Errorf("%s: %v", match, p)
 		}
@@ -239,16 +239,16 @@ func TestMatchField(t *testing.T) {
 func TestHash(t *testing.T) {
 	a := object(t, `images: [{glob: "**"}]`+"\nauthorities: [{static: {action: pass}}]")
 	b := object(t, `images: [{glob: "**"}]`+"\nauthorities: [{static: {action: fail}}]")
-	if Compile([][]byte{a, b}, nil).Hash() != Compile([][]byte{b, a}, nil).Hash() {
+	if Compile(Inputs{Policies: [][]byte{a, b}}).Hash() != Compile(Inputs{Policies: [][]byte{b, a}}).Hash() {
 		t.Error("the hash depends on the order")
 	}
 	status := []byte(strings.Replace(string(a), `"observedGeneration":1`, `"observedGeneration":2`, 1))
-	if Compile([][]byte{a}, nil).Hash() != Compile([][]byte{status}, nil).Hash() {
+	if Compile(Inputs{Policies: [][]byte{a}}).Hash() != Compile(Inputs{Policies: [][]byte{status}}).Hash() {
 		t.Error("the hash depends on the status")
 	}
 	seen := map[string]bool{}
 	for _, objects := range [][][]byte{nil, {a}, {b}, {a, b}, {a, a}} {
-		seen[Compile(objects, nil).Hash()] = true
+		seen[Compile(Inputs{Policies: objects}).Hash()] = true
 	}
 	if len(seen) != 5 {
 		t.Errorf("%d different hashes of 5 sets", len(seen))
@@ -260,7 +260,7 @@ func FuzzCompile(f *testing.F) {
 	f.Add(object(f, `images: [{glob: "registry.example.com/*"}]`+"\nauthorities: [{keyless: {}}]"))
 	f.Add([]byte(`{"spec":{"images":[null],"authorities":[null],"match":[null]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		set := Compile([][]byte{data}, nil)
+		set := Compile(Inputs{Policies: [][]byte{data}})
 		for _, c := range set.policies {
 			if c.Closed == "" && len(c.Authorities) == 0 {
 				t.Error("an open policy without authorities")

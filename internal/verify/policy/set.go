@@ -1,6 +1,9 @@
 package policy
 
-import "crypto"
+import (
+	"context"
+	"crypto"
+)
 
 // Format names where and how a signature is stored.
 type Format string
@@ -26,22 +29,101 @@ type Compiled struct {
 	// for something that is not supported. Images it names are refused. Empty
 	// for a usable policy.
 	Closed string
+	// Warn lets an image that misses this policy run with a warning, as long as
+	// another policy, one that enforces, vouches for it.
+	Warn bool
 	// Authorities of which one has to be satisfied; never empty if not Closed.
 	Authorities []Authority
+	// Rule judges what the authorities found together; nil if there is none.
+	Rule Program
 
 	globs []glob
 	match []matcher
 }
 
-// Authority is one way to satisfy a policy: either keys or a fixed answer.
+// Authority is one way to satisfy a policy. Exactly one of Keys, Keyless and
+// Static is set.
 type Authority struct {
 	Name string
 	// Keys of which any may have signed.
 	Keys []Key
-	// Format that the signature must have.
-	Format Format
+	// Keyless names people and machines that may sign with certificates.
+	Keyless *Keyless
 	// Static is set if the answer does not depend on signatures.
 	Static *Static
+	// Format that the signature must have.
+	Format Format
+	// Source is where signatures are, if not beside the image.
+	Source Source
+	// Log is the root whose transparency logs must have recorded the signature;
+	// nil asks for no log.
+	Log *Root
+	// Stamp is the root whose timestamp authorities must have countersigned;
+	// nil asks for no such timestamp.
+	Stamp *Root
+	// Attestations that have to be there, all of them, instead of a signature;
+	// none asks for a signature.
+	Attestations []Attestation
+}
+
+// Keyless is trust in certificates that live for minutes.
+type Keyless struct {
+	// Identities of which one must be in the certificate; never empty.
+	Identities []Identity
+	// Root whose certificate authorities count, never nil.
+	Root *Root
+	// IgnoreSCT accepts a certificate that no certificate log has recorded.
+	IgnoreSCT bool
+}
+
+// Identity of a signer. Of issuer and subject either the text or the expression
+// is set; expressions match the whole text.
+type Identity struct {
+	Issuer, IssuerRegExp   string
+	Subject, SubjectRegExp string
+}
+
+// Source is where signatures are stored.
+type Source struct {
+	// Repository instead of the image's own; empty means the image's own.
+	Repository string
+	// TagPrefix comes before the tags of the legacy format.
+	TagPrefix string
+	// PullSecrets of the workload's namespace that may be used too.
+	PullSecrets []string
+}
+
+// Attestation is a signed statement about an image.
+type Attestation struct {
+	Name string
+	// PredicateType is the URI in the statement.
+	PredicateType string
+	// Rule judges the statement; nil accepts each of its type.
+	Rule Program
+}
+
+// Program is a compiled rule in CUE or Rego.
+type Program interface {
+	// Evaluate is pure. An error says in one line which part of the document
+	// breaks the rule; warnings are what the rule wants people to know.
+	Evaluate(ctx context.Context, document []byte) (warnings []string, err error)
+}
+
+// Root is a root of trust. Exactly one of TrustedRoot, Keys, Repository and
+// Remote is set, but for the public one, which has none of them.
+type Root struct {
+	// Name of the TrustRoot object; empty if the controller brought the root.
+	Name string
+	// Hash of the content, "sha256:" and 64 hexadecimal digits.
+	Hash string
+	// TrustedRoot is a trusted_root.json.
+	TrustedRoot []byte
+	// Keys are given one by one.
+	Keys *RootKeys
+	// Repository is a copy of a TUF repository, for places without network.
+	Repository *RootRepository
+	// Remote is a TUF repository that is asked now and then.
+	Remote *RootRemote
 }
 
 // Static is an answer that is fixed in the policy.
@@ -51,9 +133,11 @@ type Static struct {
 	Message string
 }
 
-// Key is a public key for signatures over SHA-256.
+// Key is a public key.
 type Key struct {
 	Public crypto.PublicKey
+	// Hash that signatures are made over.
+	Hash crypto.Hash
 	// Fingerprint is "sha256:" and 16 hexadecimal digits of the hash of the key
 	// in DER form.
 	Fingerprint string
