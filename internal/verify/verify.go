@@ -49,6 +49,8 @@ type Result struct {
 	SignedAt time.Time
 	// NotAfter is when a root of trust that was used ends; zero means never.
 	NotAfter time.Time
+	// VerifiedAt is when the signatures were looked at; zero means just now.
+	VerifiedAt time.Time
 	// Warnings for people, of policies that warn only.
 	Warnings []string
 	// PolicySet is the content hash of the whole policy set that was used.

@@ -42,7 +42,9 @@ func (v *Verifier) Key(ctx context.Context, img verify.Image, who verify.Subject
 	if err != nil {
 		return verify.Key{}, err
 	}
-	return verify.Key{PolicySet: set.Hash(), Policies: names(matched), Version: version}, nil
+	// Until the registry can tell credentials apart, whoever they are for does.
+	scope := who.Namespace + "/" + who.ServiceAccount
+	return verify.Key{PolicySet: set.Hash(), Policies: names(matched), Version: version, Scope: scope}, nil
 }
 
 // Verify lets an image run that is signed as all policies naming it demand.
