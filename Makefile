@@ -49,6 +49,10 @@ e2e: lab-up ## Run the end-to-end tests on the lab
 bench: ## Run the benchmarks of the pure packages and of a reconcile
 	go test -run '^$$' -bench . -benchmem ./actions/contract/... ./catalog ./controllers/execution ./gitops/edit/... ./internal/...
 
+.PHONY: bench-verify
+bench-verify: ## Compare the verifier with its peers: verdicts, requests and times, in one run
+	go -C test/bench/verify run . 2>/dev/null
+
 .PHONY: demo
 demo: lab-up ## Show a remediation from an out-of-memory pod to its merged pull request
 	go run ./test/e2e/demo

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/testing/ca"
 )
 
@@ -40,6 +41,12 @@ type Corpus struct {
 	// Secret that a policy takes its key from; it has to be in the namespace of
 	// whoever reads the policies.
 	Secret map[string][]byte
+	// Key is the public key of most policies in PEM form, Material the trust in
+	// certificates; for verifiers that take no policies.
+	Key      string
+	Material root.TrustedMaterial
+
+	maker *maker
 }
 
 // SecretName of Corpus.Secret, RootName of Corpus.TrustRoot.
@@ -61,6 +68,22 @@ type maker struct {
 
 // Make pushes all images below prefix, such as "registry.example.com/corpus".
 func Make(ctx context.Context, prefix string, options ...remote.Option) (*Corpus, error) {
+	c, err := Empty(ctx, prefix, options...)
+	if err != nil {
+		return nil, err
+	}
+	for at, r := range recipes() {
+		made, err := c.maker.make(at, r)
+		if err != nil {
+			return nil, fmt.Errorf("make image %q: %w", r.name, err)
+		}
+		c.Cases = append(c.Cases, made)
+	}
+	return c, nil
+}
+
+// Empty has keys and authorities, and no cases.
+func Empty(ctx context.Context, prefix string, options ...remote.Option) (*Corpus, error) {
 	m := &maker{ctx: ctx, prefix: prefix, options: append([]remote.Option{remote.WithContext(ctx)}, options...)}
 	var err error
 	if m.ours, err = newKey(crypto.SHA256); err != nil {
@@ -75,16 +98,53 @@ func Make(ctx context.Context, prefix string, options ...remote.Option) (*Corpus
 	if m.virtual, err = ca.NewVirtualSigstore(); err != nil {
 		return nil, fmt.Errorf("make certificate authority: %w", err)
 	}
-	c := &Corpus{TrustRoot: m.trustRoot(), Secret: map[string][]byte{"cosign.pub": []byte(m.ours.pem)}}
-	for at, r := range recipes() {
-		made, err := m.make(at, r)
-		if err != nil {
-			return nil, fmt.Errorf("make image %q: %w", r.name, err)
-		}
-		c.Cases = append(c.Cases, made)
-	}
-	return c, nil
+	return &Corpus{
+		TrustRoot: m.trustRoot(), Secret: map[string][]byte{"cosign.pub": []byte(m.ours.pem)},
+		Key: m.ours.pem, Material: m.virtual, maker: m,
+	}, nil
 }
+
+// Kind of signatures that Signed makes.
+type Kind struct{ Bundle, Keyless bool }
+
+// Signed pushes another image to a repository below the prefix, signed n times,
+// and returns it by digest.
+func (c *Corpus) Signed(repository, content string, kind Kind, n int) (string, error) {
+	digest, err := c.maker.push(repository, content)
+	if err != nil {
+		return "", err
+	}
+	by := legacyBy(ours)
+	switch {
+	case kind.Keyless:
+		by = person(kind.Bundle)
+	case kind.Bundle:
+		by = bundleBy(ours)
+	}
+	for range n {
+		if _, err := by(c.maker, digest); err != nil {
+			return "", fmt.Errorf("sign %s: %w", digest, err)
+		}
+	}
+	return digest.String(), nil
+}
+
+// Policy demands a signature of the kind from every image below the prefix.
+func (c *Corpus) Policy(kind Kind) map[string]any {
+	policies := one(trusts(ours))
+	if kind.Keyless {
+		policies = one(people(map[string]any{"issuer": issuer, "subject": email}))
+	}
+	spec := policies(c.maker)[0]
+	spec["images"] = []any{map[string]any{"glob": c.maker.prefix + "/**"}}
+	return map[string]any{
+		"apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "ClusterImagePolicy",
+		"metadata": map[string]any{"name": "signed"}, "spec": spec,
+	}
+}
+
+// Signer is who signs where no key does.
+func Signer() (subject, by string) { return email, issuer }
 
 // recipe is a case before it is pushed.
 type recipe struct {
