@@ -40,20 +40,20 @@ type trial struct {
 // many is how many actions a full catalog has.
 const many = 29
 
-func prepare(ctx context.Context, p place, kind corpus.Kind, signatures int) (*trial, error) {
-	t := &trial{served: serve(p), kind: kind}
+func prepare(ctx context.Context, p place, by signing) (*trial, error) {
+	t := &trial{served: serve(p), kind: by.kind}
 	var err error
 	if t.corpus, err = corpus.Empty(ctx, t.served.host()+"/bench"); err != nil {
 		return nil, err
 	}
-	if t.one, err = t.corpus.Signed("one", "first", kind, signatures); err != nil {
+	if t.one, err = t.corpus.Signed("one", "first", by.kind, by.count); err != nil {
 		return nil, err
 	}
-	if t.two, err = t.corpus.Signed("one", "second", kind, signatures); err != nil {
+	if t.two, err = t.corpus.Signed("one", "second", by.kind, by.count); err != nil {
 		return nil, err
 	}
 	for i := range many {
-		image, err := t.corpus.Signed(fmt.Sprintf("many-%02d", i), "image", kind, signatures)
+		image, err := t.corpus.Signed(fmt.Sprintf("many-%02d", i), "image", by.kind, by.count)
 		if err != nil {
 			return nil, err
 		}

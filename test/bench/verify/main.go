@@ -39,37 +39,46 @@ func places() []place {
 	return all
 }
 
-func kinds() map[string]corpus.Kind {
-	return map[string]corpus.Kind{
-		"key, legacy": {}, "key, bundle": {Bundle: true}, "keyless, legacy": {Keyless: true}, "keyless, bundle": {Bundle: true, Keyless: true},
-	}
-}
-
 // compare reports whether our own promises were kept.
 func compare(ctx context.Context, w io.Writer, times int, all bool) (bool, error) {
 	fmt.Fprintf(w, "One image cold, then the next of its repository, then the first again; and %d images of as many repositories cold.\n", many)
 	fmt.Fprintln(w, "All of them are signed as demanded: where one is refused, the times beside it count for nothing. Allocations count the registry too, which runs in the same process.")
-	kept, signatures := true, []int{1}
+	kept, counts := true, []int{1}
 	if all {
-		signatures = append(signatures, 3, 10)
+		counts = append(counts, 3, 10)
 	}
 	for _, p := range places() {
-		for _, name := range []string{"key, legacy", "key, bundle", "keyless, legacy", "keyless, bundle"} {
-			for _, n := range signatures {
-				fmt.Fprintf(w, "\n%s; registry: %s; %d signature(s)\n", name, p, n)
-				ok, err := one(ctx, w, p, kinds()[name], n, times)
-				if err != nil {
-					return false, err
-				}
-				kept = kept && ok
+		for _, by := range signings(counts) {
+			fmt.Fprintf(w, "\n%s; registry: %s; %d signature(s)\n", by.name, p, by.count)
+			ok, err := one(ctx, w, p, by, times)
+			if err != nil {
+				return false, err
 			}
+			kept = kept && ok
 		}
 	}
 	return kept, nil
 }
 
-func one(ctx context.Context, w io.Writer, p place, kind corpus.Kind, signatures, times int) (bool, error) {
-	t, err := prepare(ctx, p, kind, signatures)
+func signings(counts []int) []signing {
+	var all []signing
+	for _, n := range counts {
+		all = append(all, signing{"key, legacy", corpus.Kind{}, n}, signing{"key, bundle", corpus.Kind{Bundle: true}, n},
+			signing{"keyless, legacy", corpus.Kind{Keyless: true}, n}, signing{"keyless, bundle", corpus.Kind{Bundle: true, Keyless: true}, n})
+	}
+	return all
+}
+
+// signing is how the images of one table are signed.
+type signing struct {
+	name string
+	kind corpus.Kind
+	// count of signatures on each image.
+	count int
+}
+
+func one(ctx context.Context, w io.Writer, p place, by signing, times int) (bool, error) {
+	t, err := prepare(ctx, p, by)
 	if err != nil {
 		return false, err
 	}
@@ -82,7 +91,7 @@ func one(ctx context.Context, w io.Writer, p place, kind corpus.Kind, signatures
 			return false, fmt.Errorf("start %s: %w", c.name, err)
 		}
 		f.print(w, c.name)
-		if c.name == ownName && signatures == 1 {
+		if c.name == ownName && by.count == 1 {
 			for _, broken := range promises(p, f) {
 				kept = false
 				fmt.Fprintln(w, "  NOT KEPT:", broken)
