@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,7 +61,8 @@ type world struct {
 	verifier *memory.Verifier
 	now      time.Time
 	writes   []string
-	// subjects are for whom contracts were read.
+	// subjects are for whom contracts were read, several at once.
+	reading  sync.Mutex
 	subjects []verify.Subject
 	// outcome of each step: outputs, "hang" or "fail".
 	outcome map[string]string
@@ -86,6 +88,8 @@ func (*world) Resolve(_ context.Context, ref string, _ verify.Subject) (verify.I
 
 // ReadFile makes the world the registry.
 func (w *world) ReadFile(_ context.Context, img verify.Image, _ string, who verify.Subject) ([]byte, error) {
+	w.reading.Lock()
+	defer w.reading.Unlock()
 	w.subjects = append(w.subjects, who)
 	if strings.HasSuffix(img.Repository, "/2") {
 		return fmt.Appendf(nil, contractTemplate, "git-push-pr", "git/create-pr"), nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,23 +47,28 @@ spec:
 
 // registry answers with what it was told and lists what it was asked.
 type registry struct {
+	mu                  sync.Mutex
 	document            string
 	resolve, read, sign error
 	asked               []string
 	subjects            []verify.Subject
 }
 
+func (r *registry) note(what string, who verify.Subject) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.subjects, r.asked = append(r.subjects, who), append(r.asked, what)
+}
+
 // Resolve gives every image the same digest.
 func (r *registry) Resolve(_ context.Context, ref string, who verify.Subject) (verify.Image, error) {
-	r.subjects = append(r.subjects, who)
-	r.asked = append(r.asked, "digest")
+	r.note("digest", who)
 	return verify.Image{Repository: ref, Digest: digest()}, r.resolve
 }
 
 // ReadFile returns the contract.
 func (r *registry) ReadFile(_ context.Context, img verify.Image, path string, who verify.Subject) ([]byte, error) {
-	r.subjects = append(r.subjects, who)
-	r.asked = append(r.asked, "contract")
+	r.note("contract", who)
 	if path != v1alpha1.ContractPath || img.Digest != digest() {
 		return nil, errors.New("another file or digest is read")
 	}
@@ -71,8 +77,7 @@ func (r *registry) ReadFile(_ context.Context, img verify.Image, path string, wh
 
 // Verify signs what it is told to.
 func (r *registry) Verify(ctx context.Context, img verify.Image, who verify.Subject) (verify.Result, error) {
-	r.subjects = append(r.subjects, who)
-	r.asked = append(r.asked, "signature")
+	r.note("signature", who)
 	if r.sign != nil {
 		return verify.Result{}, r.sign
 	}
