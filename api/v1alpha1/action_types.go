@@ -26,6 +26,52 @@ type ActionSpec struct {
 	Image string `json:"image"`
 }
 
+// Verification is why an image may run.
+type Verification struct {
+	// Policies that name the image, all of which it satisfies; no more than 16 are told.
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=atomic
+	// +optional
+	Policies []string `json:"policies,omitempty"`
+	// Authority of the first policy that a signature satisfied.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Authority string `json:"authority,omitempty"`
+	// Signer is "key sha256:<16 hex>" or the identity in the certificate.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Signer string `json:"signer,omitempty"`
+	// Issuer that vouches for the identity; absent for a key.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Issuer string `json:"issuer,omitempty"`
+	// Format that the signature is stored in; absent where no signature was asked for.
+	// +kubebuilder:validation:Enum=legacy;bundle
+	// +optional
+	Format string `json:"format,omitempty"`
+	// LogIndex of the signature in its transparency log; absent where none was asked.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	LogIndex *int64 `json:"logIndex,omitempty"`
+	// SignedAt by a log or a timestamp authority; absent where none says it.
+	// +optional
+	SignedAt *metav1.Time `json:"signedAt,omitempty"`
+	// VerifiedAt is when the signatures were looked at last.
+	// +optional
+	VerifiedAt *metav1.Time `json:"verifiedAt,omitempty"`
+}
+
+// VerifiedImage is an image of a run and why it may run.
+type VerifiedImage struct {
+	// Image by digest, as the steps name it.
+	// +kubebuilder:validation:MaxLength=512
+	// +required
+	Image string `json:"image"`
+
+	Verification `json:",inline"`
+}
+
 // ActionStatus is what the verified image says of itself.
 type ActionStatus struct {
 	// ObservedGeneration is the last generation that was handled to an end.
@@ -49,6 +95,9 @@ type ActionStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Signer string `json:"signer,omitempty"`
+	// Verification of the digest; absent while it is not verified.
+	// +optional
+	Verification *Verification `json:"verification,omitempty"`
 	// ContractHash is the SHA-256 of the contract file, "sha256:<hex>".
 	// +kubebuilder:validation:MaxLength=71
 	// +optional

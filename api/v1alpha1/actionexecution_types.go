@@ -123,6 +123,9 @@ type ActionExecutionStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Signer string `json:"signer,omitempty"`
+	// Verification of the digest just before the Job was created.
+	// +optional
+	Verification *Verification `json:"verification,omitempty"`
 	// JobName is the Job that runs the action.
 	// +kubebuilder:validation:MaxLength=63
 	// +optional

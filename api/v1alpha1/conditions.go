@@ -87,6 +87,8 @@ const (
 	ReasonRegistryUnavailable = "RegistryUnavailable"
 	// ReasonVerified: every image is signed as the policies demand.
 	ReasonVerified = "Verified"
+	// ReasonVerifiedWithWarnings: it is, and policies that only warn are not satisfied. The message says which; mend it before they enforce.
+	ReasonVerifiedWithWarnings = "VerifiedWithWarnings"
 )
 
 // Reasons of the other gate checks.

@@ -181,6 +181,12 @@ type RunSnapshot struct {
 	// +kubebuilder:validation:MaxLength=71
 	// +optional
 	PolicySet string `json:"policySet,omitempty"`
+	// Images and why they may run, as many as 12 KiB hold; ActionExecutions tell it of each.
+	// +kubebuilder:validation:MaxItems=96
+	// +listType=map
+	// +listMapKey=image
+	// +optional
+	Images []VerifiedImage `json:"images,omitempty"`
 	// Steps with every image pinned to the digest that was verified.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=map

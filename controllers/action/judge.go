@@ -75,7 +75,7 @@ func (p *pass) verified(err error) []metav1.Condition {
 	_, refused := run.AsRefusal(err)
 	switch {
 	case p.verdict != nil:
-		return []metav1.Condition{report.Verified(metav1.ConditionTrue, v1alpha1.ReasonVerified, fmt.Sprintf("signed by %s", p.verdict.Signer))}
+		return []metav1.Condition{report.Passed("signed by "+p.verdict.Signer, p.verdict.Warnings)}
 	case refused:
 		why, _ := run.AsRefusal(err)
 		return []metav1.Condition{report.Verified(metav1.ConditionFalse, why.Reason, why.Message)}

@@ -176,13 +176,23 @@ func TestReady(t *testing.T) {
 		t.Errorf("judged for %+v", s.subjects[0])
 	}
 	s.pass(false)
-	if len(s.events.Events) != 1 {
-		t.Errorf("%d events", len(s.events.Events))
-	}
 	s.change(func(a *v1alpha1.Action) { a.Annotations = map[string]string{meta.ReconcileRequestAnnotation: "now"} })
 	s.pass(false, good)
 	if got := s.action().Status.LastHandledReconcileAt; got != "now" {
 		t.Errorf("handled %q", got)
+	}
+}
+
+func TestWhyAnImageMayRunIsTold(t *testing.T) {
+	s := newSite(t, nil)
+	s.pass(false, good)
+	s.pass(false)
+	if first, second := <-s.events.Events, <-s.events.Events; !strings.HasPrefix(first, "Normal Succeeded") || second != "Normal Verified signed by ada" || len(s.events.Events) > 0 {
+		t.Errorf("events %q, %q and %d more", first, second, len(s.events.Events))
+	}
+	want := &v1alpha1.Verification{Policies: []string{"ours"}, Signer: "ada", VerifiedAt: &metav1.Time{Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
+	if diff := cmp.Diff(want, s.action().Status.Verification); diff != "" {
+		t.Errorf("verification (-want +got):\n%s", diff)
 	}
 }
 
@@ -213,7 +223,7 @@ func TestRefused(t *testing.T) {
 			if result := s.pass(false, c.want); result.RequeueAfter != lookAgain {
 				t.Errorf("requeue after %s", result.RequeueAfter)
 			}
-			if a := s.action(); a.Status.Contract != nil || a.Status.Digest != "" || a.Status.ObservedGeneration != 1 {
+			if a := s.action(); a.Status.Contract != nil || a.Status.Digest != "" || a.Status.Verification != nil || a.Status.ObservedGeneration != 1 {
 				t.Errorf("status %+v", a.Status)
 			}
 			s.pass(false)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/report"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
@@ -79,6 +80,7 @@ func (p *pass) succeed(verified []metav1.Condition) error {
 	}
 	s.ObservedGeneration = p.obj.Generation
 	s.Digest, s.Signer = p.image.Digest, report.Cut(p.verdict.Signer, 1024)
+	s.Verification = gate.Verification(*p.verdict, p.now)
 	policies := strings.Join(p.verdict.Policies, ", ")
 	p.conditions(append(report.Ready(v1alpha1.ReasonSucceeded,
 		fmt.Sprintf("%s %s, signed by %s as %s demands", p.contract.Spec.ActionType, p.contract.Metadata.Version, p.verdict.Signer, policies)), verified...))
@@ -88,7 +90,7 @@ func (p *pass) succeed(verified []metav1.Condition) error {
 // forget takes back what another image said of itself.
 func (p *pass) forget() {
 	s := &p.obj.Status
-	s.Digest, s.Signer, s.ContractHash, s.Contract = "", "", "", nil
+	s.Digest, s.Signer, s.Verification, s.ContractHash, s.Contract = "", "", nil, "", nil
 }
 
 func (p *pass) conditions(wanted []metav1.Condition) {

@@ -74,7 +74,7 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot,
 		ContentHash: s.ContentHash, Policy: p.policy, Approvals: approvals.Items, Now: p.now,
 		Actions: gate.NamesOf(actions.Items), Scope: &scope, Sensitive: p.sensitive,
 	}
-	if err := p.judge(r.options.Gate.Walk(ctx, c)); err != nil {
+	if err := p.judge(c, r.options.Gate.Walk(ctx, c)); err != nil {
 		return err
 	}
 	if err := conditioned(s, schema, c.Contracts); err != nil {
@@ -83,35 +83,37 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot,
 	if err := r.arrive(ctx, p); err != nil {
 		return err
 	}
-	signers := pinned(s, c)
+	pin(s, c)
 	status := &p.obj.Status
 	status.Snapshot, status.Engine, status.StartedAt = s, r.options.Engine.Name(), seconds(p.now)
 	status.Phase = v1alpha1.ExecutionExecuting
-	verified := report.Verified(metav1.ConditionTrue, v1alpha1.ReasonVerified, "every image is signed as the policies demand: "+strings.Join(signers, ", "))
 	said := "admitted; the first steps start"
 	if p.before != nil {
 		p.restore()
 		taken, why := reuse.Steps(p.run, p.obj, p.before)
 		status.Steps, said = taken, "admitted; "+why
 	}
-	p.conditions(append(report.Progressing(v1alpha1.ReasonProgressing, said), verified))
+	p.conditions(append(report.Progressing(v1alpha1.ReasonProgressing, said), signed(c)))
 	return r.keep(ctx, p)
 }
 
-// pinned writes the images that were verified into the snapshot and lists who
-// signed them.
-func pinned(s *v1alpha1.RunSnapshot, c *gate.Case) []string {
-	signers := make([]string, 0, len(c.Results))
+// pin writes the images that were verified into the snapshot.
+func pin(s *v1alpha1.RunSnapshot, c *gate.Case) {
+	s.Images = report.Images(c.Facts())
 	at := 0
 	for _, list := range listsOf(s) {
 		for i := range list {
 			list[i].Image, list[i].ActionType = c.Run.Steps[at].Image, c.Run.Steps[at].ActionType
-			signers = append(signers, fmt.Sprintf("%s by %s", list[i].Name, c.Results[at].Signer))
 			s.PolicySet = c.Results[at].PolicySet
 			at++
 		}
 	}
-	return signers
+}
+
+// signed says who signed the images of a run.
+func signed(c *gate.Case) metav1.Condition {
+	signers, warnings := c.Told()
+	return report.Passed("every image is signed as the policies demand: "+strings.Join(signers, ", "), warnings)
 }
 
 // conditioned checks the conditions of a run once more, now that the contracts
@@ -135,16 +137,17 @@ func schemaOf(t *v1alpha1.Target) *v1alpha1.TargetSchema {
 }
 
 // judge turns a verdict into the pass's end, and says what the signature gate
-// found when it was the gate that ended it.
-func (p *pass) judge(v run.Verdict) error {
-	if v.Kind == run.Passed {
+// found: it has results once every image passed it.
+func (p *pass) judge(c *gate.Case, v run.Verdict) error {
+	switch {
+	case v.Kind == run.Passed:
 		return nil
-	}
-	switch v.Reason {
-	case v1alpha1.ReasonImageUnsigned, v1alpha1.ReasonSignatureInvalid, v1alpha1.ReasonNoMatchingPolicy, v1alpha1.ReasonPolicyUnusable, v1alpha1.ReasonImageNotFound:
-		p.conditions([]metav1.Condition{report.Verified(metav1.ConditionFalse, v.Reason, v.Message)})
-	case v1alpha1.ReasonRegistryUnavailable:
+	case len(c.Results) > 0:
+		p.conditions([]metav1.Condition{signed(c)})
+	case v.Kind == run.Waiting:
 		p.conditions([]metav1.Condition{report.Verified(metav1.ConditionUnknown, v.Reason, v.Message)})
+	default:
+		p.conditions([]metav1.Condition{report.Verified(metav1.ConditionFalse, v.Reason, v.Message)})
 	}
 	if v.Kind == run.Waiting {
 		return &run.Wait{Reason: v.Reason, Message: v.Message, Until: v.Until}

@@ -102,14 +102,15 @@ func (r *Reconciler) walk(ctx context.Context, p *pass) (*gate.Case, error) {
 	v := r.options.Gate.Walk(ctx, c)
 	switch v.Kind {
 	case run.Passed:
-		p.obj.Status.Digest, p.obj.Status.Signer = digest, c.Results[0].Signer
-		p.verified(metav1.ConditionTrue, v1alpha1.ReasonVerified, "signed by "+c.Results[0].Signer)
+		p.obj.Status.Digest, p.obj.Status.Signer = digest, report.Cut(c.Results[0].Signer, 1024)
+		p.obj.Status.Verification = gate.Verification(c.Results[0], p.now)
+		p.verified(report.Passed("signed by "+c.Results[0].Signer, c.Results[0].Warnings))
 		return c, nil
 	case run.Waiting:
 		return nil, &run.Wait{Reason: v.Reason, Message: v.Message, Until: v.Until}
 	}
-	if len(c.Results) == 0 || c.Results[0].Signer == "" {
-		p.verified(metav1.ConditionFalse, v.Reason, v.Message)
+	if len(c.Results) == 0 { // it was the signature gate that refused
+		p.verified(report.Verified(metav1.ConditionFalse, v.Reason, v.Message))
 	}
 	return nil, &run.Refusal{Reason: v.Reason, Message: v.Message}
 }
@@ -119,7 +120,8 @@ func (r *Reconciler) walk(ctx context.Context, p *pass) (*gate.Case, error) {
 func (r *Reconciler) keep(ctx context.Context, p *pass) error {
 	p.obj.Status.Phase = v1alpha1.StepPending
 	p.conditions(report.Progressing(v1alpha1.ReasonProgressing, "the image is verified; its Job is created next"))
-	if err := r.record.Write(ctx, p.stored, p.obj, nil); err != nil {
+	what := report.VerifiedEvents(p.stored.Status.Conditions, p.obj.Status.Conditions)
+	if err := r.record.Write(ctx, p.stored, p.obj, what); err != nil {
 		return err
 	}
 	p.stored = p.obj.DeepCopy()
@@ -139,7 +141,7 @@ func stepOf(ae *v1alpha1.ActionExecution) run.Step {
 }
 
 // verified sets the Verified condition, which later passes keep.
-func (p *pass) verified(status metav1.ConditionStatus, reason run.Reason, message string) {
+func (p *pass) verified(c metav1.Condition) {
 	s := &p.obj.Status
-	s.Conditions = report.Merge(s.Conditions, []metav1.Condition{report.Verified(status, reason, message)}, p.obj.Generation, p.now)
+	s.Conditions = report.Merge(s.Conditions, []metav1.Condition{c}, p.obj.Generation, p.now)
 }

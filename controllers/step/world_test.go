@@ -54,6 +54,7 @@ type world struct {
 	t            *testing.T
 	base, client client.WithWatch
 	verifier     *memory.Verifier
+	events       *events.FakeRecorder
 	now          time.Time
 	writes       []string
 	document     string
@@ -95,7 +96,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	if err := errors.Join(clientgoscheme.AddToScheme(s), v1alpha1.AddToScheme(s)); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), document: document, phase: corev1.PodSucceeded, message: `{"word":"hi"}`,
+	w := &world{t: t, events: events.NewFakeRecorder(100), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), document: document, phase: corev1.PodSucceeded, message: `{"word":"hi"}`,
 		verifier: memory.New(map[string]verify.Result{digest(): {Signer: "ada"}})}
 	w.base = fake.NewClientBuilder().WithScheme(s).WithObjects(objects...).WithStatusSubresource(&v1alpha1.ActionExecution{}).Build()
 	w.client = interceptor.NewClient(w.base, w.interceptor())
@@ -174,7 +175,7 @@ func (w *world) lawful(ae *v1alpha1.ActionExecution) {
 
 func (w *world) reconcile() (ctrl.Result, error) {
 	w.t.Helper()
-	r := &Reconciler{client: w.client, record: record.New(w.client, events.NewFakeRecorder(100)), options: Options{
+	r := &Reconciler{client: w.client, record: record.New(w.client, w.events), options: Options{
 		Jobs: job.NewSteps(w.client, w.client), Now: func() time.Time { return w.now },
 		Gate: gate.Gate{gate.Signature{Verifier: w.verifier}, gate.Contract{Files: w}, gate.Inputs{}, gate.Repositories{}, gate.Rights{}},
 	}}

@@ -3,6 +3,7 @@ package report
 
 import (
 	"sort"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,6 +49,15 @@ func Stalled(reason run.Reason, message string) []metav1.Condition {
 // Verified returns the condition that says what the signature gate found.
 func Verified(status metav1.ConditionStatus, reason run.Reason, message string) metav1.Condition {
 	return condition(v1alpha1.ConditionVerified, status, reason, message)
+}
+
+// Passed returns the condition of what passed the signature gate. Warnings of
+// policies that only warn come first, where nothing cuts them off.
+func Passed(message string, warnings []string) metav1.Condition {
+	if len(warnings) == 0 {
+		return Verified(metav1.ConditionTrue, v1alpha1.ReasonVerified, message)
+	}
+	return Verified(metav1.ConditionTrue, v1alpha1.ReasonVerifiedWithWarnings, "warning: "+strings.Join(warnings, "; ")+"; "+message)
 }
 
 func condition(kind string, status metav1.ConditionStatus, reason run.Reason, message string) metav1.Condition {

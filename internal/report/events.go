@@ -16,17 +16,44 @@ type Event struct {
 }
 
 // Events returns the difference of two lists of conditions: one event when the
-// reason of Ready changed, Warning when the object stalled.
+// reason of Ready changed, Warning when the object stalled, and what the
+// signature gate found, unless that is the same.
 func Events(old, now []metav1.Condition) []Event {
-	o, n := Find(old, v1alpha1.ConditionReady), Find(now, v1alpha1.ConditionReady)
-	if n == nil || (o != nil && o.Reason == n.Reason && o.Status == n.Status) {
-		return nil
+	verified, n := VerifiedEvents(old, now), news(old, now, v1alpha1.ConditionReady)
+	if n == nil {
+		return verified
 	}
 	e := Event{Type: corev1.EventTypeNormal, Reason: n.Reason, Message: n.Message}
 	if Find(now, v1alpha1.ConditionStalled) != nil {
 		e.Type = corev1.EventTypeWarning
 	}
+	if len(verified) > 0 && verified[0].Reason == e.Reason {
+		return []Event{e} // one for both
+	}
+	return append([]Event{e}, verified...)
+}
+
+// VerifiedEvents returns one event when the reason of Verified changed, Warning
+// unless all is well.
+func VerifiedEvents(old, now []metav1.Condition) []Event {
+	n := news(old, now, v1alpha1.ConditionVerified)
+	if n == nil {
+		return nil
+	}
+	e := Event{Type: corev1.EventTypeWarning, Reason: n.Reason, Message: n.Message}
+	if n.Reason == v1alpha1.ReasonVerified {
+		e.Type = corev1.EventTypeNormal
+	}
 	return []Event{e}
+}
+
+// news returns the condition if its status or reason changed.
+func news(old, now []metav1.Condition, kind string) *metav1.Condition {
+	o, n := Find(old, kind), Find(now, kind)
+	if n == nil || (o != nil && o.Reason == n.Reason && o.Status == n.Status) {
+		return nil
+	}
+	return n
 }
 
 // StepEvents returns one event for each step whose phase changed to a final one
