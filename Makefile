@@ -65,7 +65,7 @@ install: ## Install OVERLAY into the cluster of the current kubeconfig; IMAGE na
 	go run ./cmd/kubernaut install $(OVERLAY) $(if $(IMAGE),--image $(IMAGE))
 
 .PHONY: lab-up
-lab-up: deps ## Start a real cluster, registry and forge on this machine
+lab-up: deps ## Start a real cluster, registry, forge and Sigstore on this machine
 	$(LAB) up
 
 .PHONY: lab-down

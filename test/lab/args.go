@@ -12,7 +12,7 @@ const usage = `usage: lab <command>
   up                    build what is missing, start everything, wait until it is ready
   down [--keep]         stop everything that up started and remove its state (--keep leaves it)
   status [-o json]      what runs, since when, where its log is; fails unless all of it is ready
-  smoke                 prove on the running lab that pods, names, volumes and limits work
+  smoke                 prove on the running lab that pods, names, volumes, limits and signing work
   build                 build every binary into the cache
   assets                build Kubernetes alone and print a folder for KUBEBUILDER_ASSETS
   env                   print addresses and credentials as JSON
@@ -45,7 +45,7 @@ func parse(args []string) (call, error) {
 	output := ""
 	positional := 0
 	switch c.command {
-	case "up", "smoke", "build", "assets", "env", "serve-registry", "serve-provisioner":
+	case "up", "smoke", "build", "assets", "env", "serve-registry", "serve-issuer", "serve-provisioner":
 	case "down":
 		flags.BoolVar(&c.keep, "keep", false, "")
 	case "status":

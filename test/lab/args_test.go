@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubernaut/kubernaut/test/lab/internal/place"
 )
 
 func TestParse(t *testing.T) {
@@ -27,6 +30,7 @@ func TestParse(t *testing.T) {
 		"build":               {command: "build"},
 		"env":                 {command: "env"},
 		"serve-registry":      {command: "serve-registry"},
+		"serve-issuer":        {command: "serve-issuer"},
 		"stop kube-scheduler": {command: "stop", name: "kube-scheduler"},
 	} {
 		got, err := parse(strings.Fields(line))
@@ -65,5 +69,19 @@ func TestPrintStates(t *testing.T) {
 	var back []state
 	if err := json.Unmarshal(asJSON.Bytes(), &back); err != nil || len(back) != 2 || back[0].PID != 7 || back[1].Ready || back[1].Since != nil {
 		t.Errorf("JSON: %+v, %v", back, err)
+	}
+}
+
+func TestNoPortTwice(t *testing.T) {
+	l := &lab{Place: &place.Place{Source: t.TempDir(), State: t.TempDir()}}
+	taken := map[string]string{}
+	for _, c := range l.components() {
+		for _, address := range c.Ports {
+			_, port, err := net.SplitHostPort(address)
+			if other := taken[port]; err != nil || other != "" && other != c.Name {
+				t.Errorf("%s listens on %q (%v), and so does %q", c.Name, address, err, other)
+			}
+			taken[port] = c.Name
+		}
 	}
 }

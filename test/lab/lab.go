@@ -20,6 +20,7 @@ import (
 	"github.com/kubernaut/kubernaut/test/lab/internal/pki"
 	"github.com/kubernaut/kubernaut/test/lab/internal/place"
 	"github.com/kubernaut/kubernaut/test/lab/internal/proc"
+	"github.com/kubernaut/kubernaut/test/lab/internal/sigstore"
 	"github.com/kubernaut/kubernaut/test/lab/internal/smoke"
 	"github.com/kubernaut/kubernaut/test/lab/internal/volumes"
 )
@@ -37,6 +38,12 @@ func (l *lab) cluster() cluster.Cluster {
 	return cluster.Cluster{Place: l.Place, Bin: build.Dir(l.Place, build.Kubernetes()), CoreDNS: build.Path(l.Place, build.CoreDNS())}
 }
 
+func (l *lab) sigstore() sigstore.Sigstore {
+	return sigstore.Sigstore{
+		Place: l.Place, Lab: l.self, Fulcio: build.Path(l.Place, build.Fulcio()), Rekor: build.Path(l.Place, build.Rekor()), TSA: build.Path(l.Place, build.TSA()),
+	}
+}
+
 // components lists the lab's processes in the order in which they start.
 func (l *lab) components() []proc.Component {
 	git := forge.Forge{Place: l.Place, Binary: build.Path(l.Place, build.Gitea())}
@@ -47,6 +54,7 @@ func (l *lab) components() []proc.Component {
 			return images.Push(ctx, build.Path(l.Place, build.Pause()), images.Ref("pause"))
 		},
 	}}
+	all = append(all, l.sigstore().Components()...)
 	all = append(all, l.cluster().Components()...)
 	return append(all,
 		proc.Component{Name: "provisioner", Path: l.self, Args: []string{"serve-provisioner"}, Ports: []string{volumes.Health},
@@ -82,6 +90,7 @@ func (l *lab) up(ctx context.Context) error {
 		func() error { return machine.Network(ctx, l.Place) },
 		func() error { return pki.Make(l.Place) },
 		l.cluster().Configure,
+		l.sigstore().Configure,
 		func() error { return l.RefreshEnv(build.Dir(l.Place, build.Kubernetes())) },
 	} {
 		if err := step(); err != nil {
@@ -198,7 +207,7 @@ func printStates(states []state, asJSON bool, out io.Writer) error {
 }
 
 func (l *lab) smoke(ctx context.Context) error {
-	if err := build.Build(ctx, l.Place, build.Smoke()); err != nil {
+	if err := build.Build(ctx, l.Place, build.Smoke(), build.Prove()); err != nil {
 		return err
 	}
 	if err := images.Push(ctx, build.Path(l.Place, build.Smoke()), images.Ref("smoke")); err != nil {
@@ -208,5 +217,5 @@ func (l *lab) smoke(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return smoke.Run(ctx, l.Place, client, images.Ref("smoke"), os.Stdout)
+	return smoke.Run(ctx, l.Place, client, smoke.Programs{Image: images.Ref("smoke"), Prove: build.Path(l.Place, build.Prove())}, os.Stdout)
 }

@@ -1,5 +1,5 @@
-// Command lab brings up a real Kubernetes with a registry and a Git forge on a
-// bare Debian machine, and takes it down again.
+// Command lab brings up a real Kubernetes with a registry, a Git forge and a
+// Sigstore on a bare Debian machine, and takes it down again.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"github.com/kubernaut/kubernaut/test/lab/internal/cluster"
 	"github.com/kubernaut/kubernaut/test/lab/internal/images"
 	"github.com/kubernaut/kubernaut/test/lab/internal/place"
+	"github.com/kubernaut/kubernaut/test/lab/internal/sigstore"
 	"github.com/kubernaut/kubernaut/test/lab/internal/volumes"
 )
 
@@ -61,6 +62,8 @@ func dispatch(ctx context.Context, c call) error {
 		return l.printEnv()
 	case "serve-registry":
 		return images.Serve(ctx, l.Place)
+	case "serve-issuer":
+		return sigstore.Serve(ctx)
 	default:
 		return l.serveVolumes(ctx)
 	}

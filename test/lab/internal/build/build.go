@@ -24,6 +24,12 @@ type Program struct {
 	cgo                         bool
 	// ours is a package of the lab's module; the others are modules.
 	ours bool
+	// in is the folder of the module, if it is not called like the program, and
+	// pkg the package in it that is built, if it is not the module's own.
+	in, pkg string
+	// module is another module of which folders are copied next to the program.
+	module string
+	copied []string
 	// links are the names by which a program that dispatches on its name is started.
 	links []string
 }
@@ -41,12 +47,40 @@ func Kubernetes() Program {
 
 // Gitea is the Git forge.
 func Gitea() Program {
-	return Program{name: "gitea", version: "v1.26.0", flags: "-s -w", tags: "sqlite sqlite_unlock_notify", cgo: true, usual: "3 to 6 minutes on 2 cores"}
+	return Program{
+		name: "gitea", version: "v1.26.0", flags: "-s -w", tags: "sqlite sqlite_unlock_notify", cgo: true, usual: "3 to 6 minutes on 2 cores",
+		// What the forge's pages and its repositories' first files are made of.
+		module: "code.gitea.io/gitea", copied: []string{"templates", "options", "public"},
+	}
 }
 
 // CoreDNS answers the names of Services.
 func CoreDNS() Program {
 	return Program{name: "coredns", version: "v1.14", flags: "-s -w", usual: "1 to 2 minutes"}
+}
+
+// Fulcio issues the certificates of keyless signatures.
+func Fulcio() Program {
+	return Program{name: "fulcio", version: "v1.8.8", flags: "-s -w", usual: "1 to 2 minutes", in: "sigstore", pkg: "github.com/sigstore/fulcio"}
+}
+
+// Rekor is the log of signatures, of version 2, which keeps it in files.
+func Rekor() Program {
+	return Program{
+		name: "rekor", version: "v2.3.0", flags: "-s -w", usual: "a minute", in: "sigstore", pkg: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix",
+	}
+}
+
+// TSA is the timestamp authority.
+func TSA() Program {
+	return Program{
+		name: "tsa", version: "v2.1.3", flags: "-s -w", usual: "a minute", in: "sigstore", pkg: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
+	}
+}
+
+// Prove signs with the lab's Sigstore and verifies what it signed.
+func Prove() Program {
+	return Program{name: "prove", version: "v1", flags: "-s -w", usual: "a minute", in: "sigstore", pkg: "./prove"}
 }
 
 // Pause holds a pod's namespaces.
@@ -60,20 +94,30 @@ func Smoke() Program {
 }
 
 // All lists every program.
-func All() []Program { return []Program{Kubernetes(), Gitea(), CoreDNS(), Pause(), Smoke()} }
+func All() []Program {
+	return []Program{Kubernetes(), Gitea(), CoreDNS(), Fulcio(), Rekor(), TSA(), Prove(), Pause(), Smoke()}
+}
 
 // Dir is the folder of a program in the cache; its name changes with
 // everything that the program is built from.
 func Dir(l *place.Place, p Program) string {
 	h := sha256.New()
-	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
-		data, err := os.ReadFile(filepath.Join(l.Source, p.name, name))
+	for _, name := range []string{"go.mod", "go.sum", filepath.Join(p.pkg, "main.go")} {
+		data, err := os.ReadFile(filepath.Join(p.folder(l), name))
 		if err == nil {
 			_, _ = h.Write(data) // a hash never fails
 		}
 	}
-	fmt.Fprint(h, p.flags, p.tags)
+	fmt.Fprint(h, p.flags, p.tags, p.pkg)
 	return filepath.Join(l.Cache, "lab", p.name+"-"+p.version+"-"+hex.EncodeToString(h.Sum(nil))[:12])
+}
+
+// folder is where the program's module is.
+func (p Program) folder(l *place.Place) string {
+	if p.in != "" {
+		return filepath.Join(l.Source, p.in)
+	}
+	return filepath.Join(l.Source, p.name)
 }
 
 // Binary is the path of a program in the cache, by one of its names.
@@ -117,17 +161,15 @@ func compile(ctx context.Context, l *place.Place, p Program, dir string) error {
 	// The program gets its name last: who finds it there finds all of it.
 	fresh := filepath.Join(dir, p.name+".new")
 	cmd := exec.CommandContext(ctx, "go", p.arguments(fresh)...)
-	cmd.Dir, cmd.Env, cmd.Stderr = filepath.Join(l.Source, p.name), append(os.Environ(), "CGO_ENABLED="+p.cgoEnabled()), os.Stderr
+	cmd.Dir, cmd.Env, cmd.Stderr = p.folder(l), append(os.Environ(), "CGO_ENABLED="+p.cgoEnabled()), os.Stderr
 	if p.ours {
 		cmd.Dir = l.Source
 	}
 	if err := cmd.Run(); err != nil {
 		return err
 	}
-	if p.name == Gitea().name {
-		if err := giteaFiles(ctx, cmd.Dir, dir); err != nil {
-			return err
-		}
+	if err := p.files(ctx, cmd.Dir, dir); err != nil {
+		return err
 	}
 	for _, link := range p.links {
 		if err := os.Symlink(p.name, filepath.Join(dir, link)); err != nil && !os.IsExist(err) {
@@ -142,8 +184,11 @@ func (p Program) arguments(output string) []string {
 	if p.tags != "" {
 		args = append(args, "-tags", p.tags)
 	}
-	if p.ours {
+	switch {
+	case p.ours:
 		return append(args, "./"+p.name)
+	case p.pkg != "":
+		return append(args, p.pkg)
 	}
 	return append(args, ".")
 }
@@ -155,20 +200,22 @@ func (p Program) cgoEnabled() string {
 	return "0"
 }
 
-// giteaFiles copies the templates that the forge's pages and its repositories'
-// first files are made of.
-func giteaFiles(ctx context.Context, module, dir string) error {
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-json", "code.gitea.io/gitea")
-	cmd.Dir = module
+// files copies folders of a module next to the program.
+func (p Program) files(ctx context.Context, from, dir string) error {
+	if p.module == "" {
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-json", p.module)
+	cmd.Dir = from
 	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("find gitea's module: %w", err)
+		return fmt.Errorf("find module %s: %w", p.module, err)
 	}
 	var found struct{ Dir string }
 	if err := json.Unmarshal(out, &found); err != nil {
-		return fmt.Errorf("find gitea's module: %w", err)
+		return fmt.Errorf("find module %s: %w", p.module, err)
 	}
-	for _, name := range []string{"templates", "options", "public"} {
+	for _, name := range p.copied {
 		to := filepath.Join(dir, name)
 		if err := os.RemoveAll(to); err != nil {
 			return err

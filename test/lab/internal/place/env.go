@@ -10,12 +10,13 @@ import (
 
 // Env tells others how to reach the lab.
 type Env struct {
-	Kubeconfig string `json:"kubeconfig"`
-	Registry   string `json:"registry"`
-	Node       string `json:"node"`
-	Assets     string `json:"assets"`
-	AuditLog   string `json:"auditLog"`
-	Forge      Forge  `json:"forge"`
+	Kubeconfig string   `json:"kubeconfig"`
+	Registry   string   `json:"registry"`
+	Node       string   `json:"node"`
+	Assets     string   `json:"assets"`
+	AuditLog   string   `json:"auditLog"`
+	Forge      Forge    `json:"forge"`
+	Sigstore   Sigstore `json:"sigstore"`
 }
 
 // Forge tells how to reach the Git forge.
@@ -24,6 +25,20 @@ type Forge struct {
 	User     string `json:"user"`
 	Password string `json:"password"`
 	Token    string `json:"token,omitempty"`
+}
+
+// Sigstore tells how to sign without a key, and whom to trust then.
+type Sigstore struct {
+	Fulcio string `json:"fulcio"`
+	Rekor  string `json:"rekor"`
+	// TSA is the whole address that takes timestamp requests.
+	TSA string `json:"tsa"`
+	// Issuer is what certificates call the issuer of identities.
+	Issuer string `json:"issuer"`
+	// Token answers {"id_token": "..."} for the form value email.
+	Token string `json:"token"`
+	// TrustedRoot is the path of the trusted_root.json that fits the services.
+	TrustedRoot string `json:"trustedRoot"`
 }
 
 // ReadEnv reads the lab's facts; fs.ErrNotExist means that it was never up.
@@ -49,6 +64,8 @@ func (p *Place) RefreshEnv(assets string) error {
 	e.Kubeconfig, e.Registry, e.Node = p.Path("kubeconfig"), Registry, Node
 	e.Assets, e.AuditLog = assets, p.Path("log", "audit.log")
 	e.Forge.URL, e.Forge.User = ForgeURL, "kubernaut"
+	e.Sigstore = Sigstore{Fulcio: FulcioURL, Rekor: RekorURL, TSA: TSAURL + "/api/v1/timestamp", Issuer: IssuerURL, Token: IssuerURL + "/token",
+		TrustedRoot: p.Path("sigstore", "trusted_root.json")}
 	if e.Forge.Password == "" {
 		e.Forge.Password = Random(12)
 	}

@@ -28,6 +28,10 @@ const (
 	Registry = IP + ":5000"
 	// ForgeURL is where the Git forge answers.
 	ForgeURL = "http://" + IP + ":3000"
+	// IssuerURL is who says whose identity a keyless signature has.
+	IssuerURL = "http://" + IP + ":5550"
+	// FulcioURL, RekorURL and TSAURL are the services of Sigstore.
+	FulcioURL, RekorURL, TSAURL = "http://" + IP + ":5551", "http://" + IP + ":5552", "http://" + IP + ":5553"
 	// Nobody is the user that the forge runs as; it refuses root.
 	Nobody = 65534
 )

@@ -25,7 +25,7 @@ func (s *suite) pod(name string, args ...string) *corev1.Pod {
 				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
 			Containers: []corev1.Container{{
-				Name: "smoke", Image: s.image, Args: args,
+				Name: "smoke", Image: s.programs.Image, Args: args,
 				Resources: corev1.ResourceRequirements{Limits: limits, Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m")}},
 				SecurityContext: &corev1.SecurityContext{
 					ReadOnlyRootFilesystem: &yes, AllowPrivilegeEscalation: &no,

@@ -26,14 +26,18 @@ type suite struct {
 	place     *place.Place
 	client    clientset.Interface
 	namespace string
-	image     string
+	programs  Programs
 }
 
+// Programs are those that the checks need: an image that pods start, and the
+// path of the one that signs and verifies with the lab's Sigstore.
+type Programs struct{ Image, Prove string }
+
 // Run runs every check and prints what it proved and how long it took.
-func Run(ctx context.Context, p *place.Place, client clientset.Interface, image string, out io.Writer) (err error) {
+func Run(ctx context.Context, p *place.Place, client clientset.Interface, programs Programs, out io.Writer) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	s := &suite{place: p, client: client, image: image, namespace: "lab-smoke-" + place.Random(3)}
+	s := &suite{place: p, client: client, programs: programs, namespace: "lab-smoke-" + place.Random(3)}
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
@@ -47,6 +51,7 @@ func Run(ctx context.Context, p *place.Place, client clientset.Interface, image 
 		{"a pod above its memory limit is killed (OOMKilled, 137)", s.oom},
 		{"one empty pod, from create to Succeeded", func(ctx context.Context) error { return s.empty(ctx, 1) }},
 		{"four empty pods in a row", func(ctx context.Context) error { return s.empty(ctx, 4) }},
+		{"a text is signed without a key (Fulcio, Rekor 2, timestamp) and verified offline", s.keyless},
 	} {
 		begin := time.Now()
 		if err := check.run(ctx); err != nil {
@@ -153,4 +158,8 @@ func (s *suite) empty(ctx context.Context, n int) error {
 		}
 	}
 	return nil
+}
+
+func (s *suite) keyless(ctx context.Context) error {
+	return proc.Run(ctx, s.programs.Prove, s.place.Path("env.json"))
 }
