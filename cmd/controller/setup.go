@@ -11,6 +11,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/fluxcd/pkg/runtime/jitter"
 
@@ -29,6 +30,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/engine/job"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/record"
 	"github.com/kubernaut/kubernaut/internal/settings"
 	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/internal/verify/commit"
@@ -40,7 +42,11 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 	live := mgr.GetAPIReader()
 	inside := cluster{live: live, namespace: o.namespace}
 	registry := image.New(image.Options{Credentials: inside.pullSecrets, Timeout: o.registryTimeout})
-	verifier := verify.Cached(verifyimage.New(inside.policies, registry), verify.CacheOptions{})
+	metrics, err := record.NewMetrics(ctrlmetrics.Registry)
+	if err != nil {
+		return err
+	}
+	verifier := verify.Measured(verify.Cached(verifyimage.New(inside.policies, registry), verify.CacheOptions{Count: metrics.Cached}), metrics.Verified)
 	files := image.Cached(registry, 0)
 	spread := jitter.Percent(float64(o.jitter)/100, nil)
 	policies, sources, err := watched(mgr.GetRESTMapper())
