@@ -1,13 +1,23 @@
 package policy
 
 import (
+	"crypto"
 	"fmt"
 	"strings"
 )
 
-// compile refuses the whole policy for one authority that it cannot use: to
+// compiler compiles one policy.
+type compiler struct {
+	in    Inputs
+	roots roots
+	// read is what was read beside the policy itself: it belongs to the hash.
+	read []string
+}
+
+// authority refuses the whole policy for one authority that it cannot use: to
 // leave that one out could hide from its author that it never counts.
-func (a authority) compile(at string, secrets Secrets) (Authority, error) {
+func (c *compiler) authority(at string, a authority) (Authority, error) {
+	out := Authority{Name: a.Name}
 	kinds := 0
 	for _, set := range []bool{a.Key != nil, a.Keyless != nil, a.Static != nil} {
 		if set {
@@ -15,91 +25,108 @@ func (a authority) compile(at string, secrets Secrets) (Authority, error) {
 		}
 	}
 	if kinds != 1 {
-		return Authority{}, fmt.Errorf("%s: exactly one of key, keyless, static is needed, %d are set", at, kinds)
+		return out, fmt.Errorf("%s: exactly one of key, keyless, static is needed, %d are set", at, kinds)
 	}
+	if a.Static != nil {
+		return out, a.compileStatic(at, &out)
+	}
+	steps := []func(string, authority, *Authority) error{c.format, c.key, c.source, c.trust}
 	if a.Keyless != nil {
-		return Authority{}, a.Keyless.refuse(at + ".keyless")
+		steps[1] = c.keyless
 	}
-	field := a.unsupported()
-	switch {
-	case field != "":
-		return Authority{}, unsupported(at + "." + field)
-	case a.Static != nil:
-		return a.compileStatic(at + ".static")
-	default:
-		return a.compileKey(at, secrets)
+	for _, step := range steps {
+		if err := step(at, a, &out); err != nil {
+			return out, err
+		}
 	}
+	var err error
+	out.Attestations, err = c.attestations(at, a.Attestations)
+	return out, err
 }
 
-func (a authority) unsupported() string {
-	switch {
-	case len(a.Attestations) > 0:
-		return "attestations"
-	case len(a.Source) > 0:
-		return "source"
-	case a.RFC3161 != nil:
-		return "rfc3161timestamp"
-	case a.CTLog != nil && a.CTLog.URL != "":
-		return "ctlog.url"
-	case a.CTLog != nil && a.CTLog.TrustRootRef != "":
-		return "ctlog.trustRootRef"
-	default:
-		return ""
-	}
-}
-
-func (a authority) compileStatic(at string) (Authority, error) {
-	if a.CTLog != nil || a.SignatureFormat != "" {
-		return Authority{}, fmt.Errorf("%s: it excludes ctlog and signatureFormat", at)
+func (a authority) compileStatic(at string, out *Authority) error {
+	if a.CTLog != nil || a.SignatureFormat != "" || a.RFC3161 != nil || len(a.Source) > 0 || len(a.Attestations) > 0 {
+		return fmt.Errorf("%s.static: it excludes ctlog, rfc3161timestamp, source, attestations and signatureFormat", at)
 	}
 	switch a.Static.Action {
 	case "pass":
-		return Authority{Static: &Static{Pass: true}}, nil
+		out.Static = &Static{Pass: true}
 	case "fail":
-		return Authority{Static: &Static{Message: a.Static.Message}}, nil
+		out.Static = &Static{Message: a.Static.Message}
 	default:
-		return Authority{}, fmt.Errorf("%s.action: %q is neither pass nor fail", at, a.Static.Action)
+		return fmt.Errorf("%s.static.action: %q is neither pass nor fail", at, a.Static.Action)
 	}
+	return nil
 }
 
-func (a authority) compileKey(at string, secrets Secrets) (Authority, error) {
+// format says which formats count. Policy Controller reads one of them only,
+// the legacy one if nothing is said, and bundles only for attestations.
+func (c *compiler) format(at string, a authority, out *Authority) error {
 	format, known := map[string]Format{"": AnyFormat, "legacy": Legacy, "bundle": Bundle}[a.SignatureFormat]
 	if !known {
-		return Authority{}, fmt.Errorf("%s.signatureFormat: %q is neither legacy nor bundle", at, a.SignatureFormat)
+		return fmt.Errorf("%s.signatureFormat: %q is neither legacy nor bundle", at, a.SignatureFormat)
 	}
-	at += ".key"
-	switch {
-	case a.Key.KMS != "":
-		return Authority{}, unsupported(at + ".kms")
-	case a.Key.HashAlgorithm != "" && a.Key.HashAlgorithm != "sha256":
-		return Authority{}, unsupported(fmt.Sprintf("%s.hashAlgorithm %q", at, a.Key.HashAlgorithm))
-	case (a.Key.SecretRef != nil) == (a.Key.Data != ""):
-		return Authority{}, fmt.Errorf("%s: exactly one of data and secretRef is needed", at)
+	if c.in.Compat && format == Bundle && (a.Keyless == nil || len(a.Attestations) == 0 || len(a.Keyless.Identities) > 1) {
+		return fmt.Errorf("%s.signatureFormat: Policy Controller takes bundle for attestations by one identity alone", at)
 	}
-	keys, err := a.Key.load(secrets)
-	if err != nil {
-		return Authority{}, fmt.Errorf("%s: %w", at, err)
+	if c.in.Compat && format == AnyFormat {
+		format = Legacy
 	}
-	return Authority{Keys: keys, Format: format}, nil
+	out.Format = format
+	return nil
 }
 
-// refuse says first what would be wrong even where keyless is supported: the
-// field is easily forgotten, and without it anybody with an account could sign.
-func (k *keyless) refuse(at string) error {
-	if len(k.Identities) == 0 {
-		return fmt.Errorf("%s.identities is missing: name the issuer and the subject (or issuerRegExp and subjectRegExp) that may sign", at)
+func (c *compiler) key(at string, a authority, out *Authority) error {
+	at += ".key"
+	algorithm, known := map[string]crypto.Hash{"": crypto.SHA256, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}[strings.ToLower(a.Key.HashAlgorithm)]
+	if !known {
+		return fmt.Errorf("%s.hashAlgorithm: %q is none of sha256, sha384 and sha512", at, a.Key.HashAlgorithm)
 	}
-	for i, id := range k.Identities {
-		var missing []string
-		if id.Issuer == "" && id.IssuerRegExp == "" {
-			missing = append(missing, "issuer (or issuerRegExp)")
-		}
-		if id.Subject == "" && id.SubjectRegExp == "" {
-			missing = append(missing, "subject (or subjectRegExp)")
-		}
-		if len(missing) > 0 {
-			return fmt.Errorf("%s.identities[%d] lacks %s", at, i, strings.Join(missing, " and "))
-		}
+	text, err := a.Key.text(c.in.Secrets)
+	if err != nil {
+		return fmt.Errorf("%s: %w", at, err)
 	}
-	return unsupported(at)
+	if out.Keys, err = ParseKeys(text); err != nil {
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	for i := range out.Keys {
+		out.Keys[i].Hash = algorithm
+	}
+	return nil
+}
+
+// isRepository wants a registry and a path; what is inside is checked where it
+// is opened.
+func isRepository(name string) bool {
+	host, path, found := strings.Cut(name, "/")
+	return found && strings.ContainsAny(host, ".:") && path != "" && !strings.ContainsAny(name, "@ \t\n") && !strings.Contains(path, ":")
+}
+
+func (c *compiler) source(at string, a authority, out *Authority) error {
+	at += ".source"
+	if len(a.Source) == 0 {
+		return nil
+	}
+	if len(a.Source) > 1 {
+		return fmt.Errorf("%s: %d entries, one is read", at, len(a.Source))
+	}
+	from := a.Source[0]
+	if from.OCI != "" && !isRepository(from.OCI) {
+		return fmt.Errorf("%s[0].oci: %q is no repository with its registry, such as registry.example.com/signatures", at, from.OCI)
+	}
+	out.Source = Source{Repository: from.OCI, TagPrefix: from.TagPrefix}
+	for _, secret := range from.SignaturePullSecrets {
+		out.Source.PullSecrets = append(out.Source.PullSecrets, secret.Name)
+	}
+	return nil
+}
+
+// trust says which roots vouch for log and time.
+func (c *compiler) trust(at string, a authority, out *Authority) error {
+	var err error
+	if out.Log, err = c.log(at, a, out); err != nil {
+		return err
+	}
+	out.Stamp, err = c.stamp(at, a)
+	return err
 }

@@ -40,13 +40,15 @@ type Inputs struct {
 // cannot be used is closed, which refuses the images it names, or all images
 // if not even that can be read.
 func Compile(in Inputs) *Set {
-	set := &Set{}
+	set := &Set{compat: in.Compat}
 	// What counts is hashed, and not the whole object: its status changes often.
-	var parts []string
+	parts := []string{fmt.Sprintf("compat %t", in.Compat)}
+	trusted := compileRoots(in.TrustRoots)
 	for _, object := range in.Policies {
-		compiled, spec := compile(object, in.Secrets)
+		c := &compiler{in: in, roots: trusted}
+		compiled, spec := c.compile(object)
 		set.policies = append(set.policies, compiled)
-		parts = append(parts, compiled.fingerprint(spec))
+		parts = append(parts, compiled.fingerprint(spec, c.read))
 	}
 	slices.SortStableFunc(set.policies, func(a, b Compiled) int { return cmp.Compare(a.Name, b.Name) })
 	slices.Sort(parts)
@@ -64,24 +66,24 @@ type header struct {
 	Spec json.RawMessage `json:"spec"`
 }
 
-func compile(object []byte, secrets Secrets) (Compiled, []byte) {
+func (c *compiler) compile(object []byte) (Compiled, []byte) {
 	var h header
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(object, &h); err != nil {
 		return Compiled{Name: "(unreadable)", Closed: fmt.Sprintf("it is not a JSON object: %v", err)}, object
 	}
-	c := Compiled{Name: cmp.Or(h.Metadata.Name, "(without name)")}
+	out := Compiled{Name: cmp.Or(h.Metadata.Name, "(without name)")}
 	globs, globErr := readGlobs(h.Spec)
-	c.globs = globs
+	out.globs = globs
 	var d document
 	strict, err := kjson.UnmarshalStrict(object, &d)
 	if err := errors.Join(append(strict, err, globErr)...); err != nil {
-		c.Closed = oneLine(err)
-		return c, h.Spec
+		out.Closed = oneLine(err)
+		return out, h.Spec
 	}
-	if err := c.fill(d, secrets); err != nil {
-		c.Closed, c.Authorities, c.match = oneLine(err), nil, nil
+	if err := c.fill(&out, d); err != nil {
+		out.Closed, out.Authorities, out.match = oneLine(err), nil, nil
 	}
-	return c, h.Spec
+	return out, h.Spec
 }
 
 // readGlobs returns no globs at all if one of them is unreadable: the policy
@@ -107,24 +109,25 @@ func readGlobs(raw []byte) ([]glob, error) {
 	return globs, nil
 }
 
-func (c *Compiled) fill(d document, secrets Secrets) error {
+func (c *compiler) fill(out *Compiled, d document) error {
 	if err := d.usable(); err != nil {
 		return err
 	}
+	out.Warn = d.Spec.Mode == "warn"
 	for i, m := range d.Spec.Match {
 		compiled, err := compileMatch(m)
 		if err != nil {
 			return fmt.Errorf("spec.match[%d]: %w", i, err)
 		}
-		c.match = append(c.match, compiled)
+		out.match = append(out.match, compiled)
 	}
 	for i, a := range d.Spec.Authorities {
-		compiled, err := a.compile(fmt.Sprintf("spec.authorities[%d]", i), secrets)
+		compiled, err := c.authority(fmt.Sprintf("spec.authorities[%d]", i), a)
 		if err != nil {
 			return err
 		}
 		compiled.Name = cmp.Or(a.Name, fmt.Sprintf("authority-%d", i))
-		c.Authorities = append(c.Authorities, compiled)
+		out.Authorities = append(out.Authorities, compiled)
 	}
 	return nil
 }
@@ -135,12 +138,10 @@ func (d document) usable() error {
 	switch {
 	case d.Kind != kind || version != v1alpha1 && version != v1beta1:
 		return fmt.Errorf("%s %s is not a %s of %s", d.APIVersion, d.Kind, kind, Group)
-	case d.Spec.Mode == "warn":
-		return errors.New("spec.mode: warn is not supported, only enforce; an unsigned image would run")
-	case d.Spec.Mode != "" && d.Spec.Mode != "enforce":
-		return fmt.Errorf("spec.mode: %q is unknown", d.Spec.Mode)
+	case d.Spec.Mode != "" && d.Spec.Mode != "enforce" && d.Spec.Mode != "warn":
+		return fmt.Errorf("spec.mode: %q is neither enforce nor warn", d.Spec.Mode)
 	case d.Spec.Policy != nil:
-		return unsupported("spec.policy")
+		return errors.New("spec.policy is not supported: put the rule into the policy of an attestation")
 	case n == 0 || n > maxAuthorities:
 		return fmt.Errorf("spec.authorities: %d entries, 1 to %d are needed", n, maxAuthorities)
 	default:
@@ -148,19 +149,30 @@ func (d document) usable() error {
 	}
 }
 
-func unsupported(field string) error { return fmt.Errorf("%s is not supported yet", field) }
-
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// fingerprint covers the text of the policy, every key that was read for it and
-// whether it is closed: a Secret can change while the policy stays.
-func (c Compiled) fingerprint(spec []byte) string {
+// fingerprint covers the text of the policy, whatever was read for it and
+// whether it is closed: a Secret or a TrustRoot can change while the policy
+// stays.
+func (c Compiled) fingerprint(spec []byte, read []string) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q", c.Name, c.Closed, spec)
+	fmt.Fprintf(h, "%q %q %q %q", c.Name, c.Closed, spec, read)
 	for _, a := range c.Authorities {
 		for _, k := range a.Keys {
 			fmt.Fprintf(h, " %q", k.full)
 		}
+		for _, r := range a.trusted() {
+			fmt.Fprintf(h, " %q", r.Hash)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// trusted lists the roots of an authority.
+func (a Authority) trusted() []*Root {
+	all := []*Root{a.Log, a.Stamp}
+	if a.Keyless != nil {
+		all = append(all, a.Keyless.Root)
+	}
+	return slices.DeleteFunc(all, func(r *Root) bool { return r == nil })
 }

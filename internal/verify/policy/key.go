@@ -29,21 +29,27 @@ const (
 // other one should be refused.
 type Secrets func(namespace, name string) (map[string][]byte, error)
 
-func (k *keyRef) load(secrets Secrets) ([]Key, error) {
-	text := []byte(k.Data)
-	if k.SecretRef != nil {
-		if secrets == nil {
-			return nil, errors.New("secretRef: no Secret can be read here")
-		}
-		data, err := secrets(k.SecretRef.Namespace, k.SecretRef.Name)
-		if err != nil {
-			return nil, fmt.Errorf("secretRef: read Secret %q: %w", k.SecretRef.Name, err)
-		}
-		if text, err = publicEntry(data); err != nil {
-			return nil, fmt.Errorf("secretRef: Secret %q: %w", k.SecretRef.Name, err)
-		}
+// text reads what a reference names: keys or certificates in PEM form.
+func (k *keyRef) text(secrets Secrets) ([]byte, error) {
+	switch {
+	case k.KMS != "":
+		return nil, fmt.Errorf("kms is not supported, because it would need a cloud's SDK and its credentials: export the public key of %s and put it into data", k.KMS)
+	case (k.SecretRef != nil) == (k.Data != ""):
+		return nil, errors.New("exactly one of data and secretRef is needed")
+	case k.SecretRef == nil:
+		return []byte(k.Data), nil
+	case secrets == nil:
+		return nil, errors.New("secretRef: no Secret can be read here")
 	}
-	return ParseKeys(text)
+	data, err := secrets(k.SecretRef.Namespace, k.SecretRef.Name)
+	if err != nil {
+		return nil, fmt.Errorf("secretRef: read Secret %q: %w", k.SecretRef.Name, err)
+	}
+	text, err := publicEntry(data)
+	if err != nil {
+		return nil, fmt.Errorf("secretRef: Secret %q: %w", k.SecretRef.Name, err)
+	}
+	return text, nil
 }
 
 func publicEntry(data map[string][]byte) ([]byte, error) {

@@ -1,34 +1,44 @@
 package policy
 
-import "time"
+// Root is a root of trust. Exactly one of TrustedRoot, Keys, Repository, Remote
+// and Public is set.
+type Root struct {
+	// Name of the TrustRoot object; empty if the controller brought the root.
+	Name string
+	// Hash of the content, 64 hexadecimal digits.
+	Hash string
+	// TrustedRoot is a trusted_root.json.
+	TrustedRoot []byte
+	// Keys are given one by one.
+	Keys *RootKeys
+	// Repository is a copy of a TUF repository, for places without network.
+	Repository *RootRepository
+	// Remote is a TUF repository that is asked now and then.
+	Remote *RootRemote
+	// Public is Sigstore's own TUF repository.
+	Public bool
+}
 
-// RootKeys is a root of trust given one by one, in PEM form.
+// RootKeys is a root of trust given one by one.
 type RootKeys struct {
-	// Authorities issue certificates, Stamps issue timestamps: each a chain from
-	// the issuing certificate to the root.
-	Authorities, Stamps []RootChain
+	// Authorities issue certificates, Stamps issue timestamps.
+	Authorities, Stamps []RootAuthority
 	// Logs record signatures, CertificateLogs certificates.
 	Logs, CertificateLogs []RootLog
 }
 
-// RootChain is a chain of certificates and when it counts.
-type RootChain struct {
-	Organization, CommonName, URI string
-	// Chain in PEM form, issuing certificate first.
+// RootAuthority is a chain of certificates.
+type RootAuthority struct {
+	URI string
+	// Chain in PEM form, issuing certificate first and root last.
 	Chain []byte
-	// From and Until bound the use; the zero time means no bound.
-	From, Until time.Time
 }
 
 // RootLog is a log and its key.
 type RootLog struct {
 	BaseURL string
-	// HashAlgorithm such as "sha-256".
-	HashAlgorithm string
 	// PublicKey in PEM form.
 	PublicKey []byte
-	// From and Until bound the use; the zero time means no bound.
-	From, Until time.Time
 }
 
 // RootRepository is a TUF repository as a file.
@@ -37,11 +47,10 @@ type RootRepository struct {
 	Root []byte
 	// Mirror is the repository as gzipped tar.
 	Mirror []byte
-	// Targets is the folder of the targets; empty means "targets".
+	// Targets is the folder of the targets, such as "targets".
 	Targets string
-	// TrustedRootTarget is the target that holds the trusted root; empty means
-	// "trusted_root.json".
-	TrustedRootTarget string
+	// Target holds the trusted root, such as "trusted_root.json".
+	Target string
 }
 
 // RootRemote is a TUF repository on a server.
@@ -50,9 +59,6 @@ type RootRemote struct {
 	Root []byte
 	// Mirror is the URL of the repository.
 	Mirror string
-	// Targets is the folder of the targets; empty means "targets".
-	Targets string
-	// TrustedRootTarget is the target that holds the trusted root; empty means
-	// "trusted_root.json".
-	TrustedRootTarget string
+	// Target holds the trusted root, such as "trusted_root.json".
+	Target string
 }

@@ -18,6 +18,7 @@ const (
 // Set is the compiled state of all policies at one moment. It never changes.
 type Set struct {
 	hash     string
+	compat   bool
 	policies []Compiled
 }
 
@@ -34,8 +35,6 @@ type Compiled struct {
 	Warn bool
 	// Authorities of which one has to be satisfied; never empty if not Closed.
 	Authorities []Authority
-	// Rule judges what the authorities found together; nil if there is none.
-	Rule Program
 
 	globs []glob
 	match []matcher
@@ -89,7 +88,7 @@ type Source struct {
 	Repository string
 	// TagPrefix comes before the tags of the legacy format.
 	TagPrefix string
-	// PullSecrets of the workload's namespace that may be used too.
+	// PullSecrets of the workload's namespace that may be used for it.
 	PullSecrets []string
 }
 
@@ -107,23 +106,6 @@ type Program interface {
 	// Evaluate is pure. An error says in one line which part of the document
 	// breaks the rule; warnings are what the rule wants people to know.
 	Evaluate(ctx context.Context, document []byte) (warnings []string, err error)
-}
-
-// Root is a root of trust. Exactly one of TrustedRoot, Keys, Repository and
-// Remote is set, but for the public one, which has none of them.
-type Root struct {
-	// Name of the TrustRoot object; empty if the controller brought the root.
-	Name string
-	// Hash of the content, "sha256:" and 64 hexadecimal digits.
-	Hash string
-	// TrustedRoot is a trusted_root.json.
-	TrustedRoot []byte
-	// Keys are given one by one.
-	Keys *RootKeys
-	// Repository is a copy of a TUF repository, for places without network.
-	Repository *RootRepository
-	// Remote is a TUF repository that is asked now and then.
-	Remote *RootRemote
 }
 
 // Static is an answer that is fixed in the policy.
@@ -159,6 +141,9 @@ type Problem struct {
 
 // Hash changes whenever a policy or a key changes.
 func (s *Set) Hash() string { return s.hash }
+
+// Compat reports whether the set judges as Policy Controller does.
+func (s *Set) Compat() bool { return s.compat }
 
 // Match returns all policies that name the image; every one of them has to be
 // satisfied, and none means that nothing vouches for the image.

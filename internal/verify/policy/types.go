@@ -10,6 +10,7 @@ const (
 	v1alpha1 = "v1alpha1"
 	v1beta1  = "v1beta1"
 	kind     = "ClusterImagePolicy"
+	rootKind = "TrustRoot"
 )
 
 // document is a ClusterImagePolicy as users write it. The types are our own
@@ -24,11 +25,11 @@ type document struct {
 }
 
 type spec struct {
-	Images      []image         `json:"images"`
-	Authorities []authority     `json:"authorities"`
-	Policy      *map[string]any `json:"policy"`
-	Mode        string          `json:"mode"`
-	Match       []match         `json:"match"`
+	Images      []image     `json:"images"`
+	Authorities []authority `json:"authorities"`
+	Policy      *rule       `json:"policy"`
+	Mode        string      `json:"mode"`
+	Match       []match     `json:"match"`
 }
 
 type image struct {
@@ -42,17 +43,18 @@ type match struct {
 	Selector *metav1.LabelSelector `json:"selector"`
 }
 
-// authority holds what is supported; the rest is kept only to say its name.
+// authority holds all fields of the language; which of them cannot be used is
+// said when it is compiled.
 type authority struct {
-	Name            string           `json:"name"`
-	Key             *keyRef          `json:"key"`
-	Keyless         *keyless         `json:"keyless"`
-	Static          *static          `json:"static"`
-	Source          []map[string]any `json:"source"`
-	CTLog           *ctlog           `json:"ctlog"`
-	Attestations    []map[string]any `json:"attestations"`
-	RFC3161         *map[string]any  `json:"rfc3161timestamp"`
-	SignatureFormat string           `json:"signatureFormat"`
+	Name            string        `json:"name"`
+	Key             *keyRef       `json:"key"`
+	Keyless         *keyless      `json:"keyless"`
+	Static          *static       `json:"static"`
+	Source          []source      `json:"source"`
+	CTLog           *ctlog        `json:"ctlog"`
+	Attestations    []attestation `json:"attestations"`
+	RFC3161         *rootRef      `json:"rfc3161timestamp"`
+	SignatureFormat string        `json:"signatureFormat"`
 }
 
 type keyRef struct {
@@ -72,17 +74,27 @@ type static struct {
 	Message string `json:"message"`
 }
 
+type source struct {
+	OCI                  string      `json:"oci"`
+	SignaturePullSecrets []secretRef `json:"signaturePullSecrets"`
+	TagPrefix            string      `json:"tagPrefix"`
+}
+
+type rootRef struct {
+	TrustRootRef string `json:"trustRootRef"`
+}
+
 type ctlog struct {
 	URL          string `json:"url"`
 	TrustRootRef string `json:"trustRootRef"`
 }
 
 type keyless struct {
-	URL               string          `json:"url"`
-	Identities        []identity      `json:"identities"`
-	CACert            *map[string]any `json:"ca-cert"`
-	TrustRootRef      string          `json:"trustRootRef"`
-	InsecureIgnoreSCT bool            `json:"insecureIgnoreSCT"`
+	URL               string     `json:"url"`
+	Identities        []identity `json:"identities"`
+	CACert            *keyRef    `json:"ca-cert"`
+	TrustRootRef      string     `json:"trustRootRef"`
+	InsecureIgnoreSCT bool       `json:"insecureIgnoreSCT"`
 }
 
 type identity struct {
@@ -90,4 +102,80 @@ type identity struct {
 	Subject       string `json:"subject"`
 	IssuerRegExp  string `json:"issuerRegExp"`
 	SubjectRegExp string `json:"subjectRegExp"`
+}
+
+type attestation struct {
+	Name          string `json:"name"`
+	PredicateType string `json:"predicateType"`
+	Policy        *rule  `json:"policy"`
+}
+
+type rule struct {
+	Type              string          `json:"type"`
+	Data              string          `json:"data"`
+	Remote            *map[string]any `json:"remote"`
+	ConfigMapRef      *configMapRef   `json:"configMapRef"`
+	FetchConfigFile   bool            `json:"fetchConfigFile"`
+	IncludeSpec       bool            `json:"includeSpec"`
+	IncludeObjectMeta bool            `json:"includeObjectMeta"`
+	IncludeTypeMeta   bool            `json:"includeTypeMeta"`
+}
+
+type configMapRef struct {
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	Key       string `json:"key"`
+}
+
+// trustRoot is a TrustRoot as users write it; bytes are base64.
+type trustRoot struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	Metadata   map[string]any `json:"metadata"`
+	Spec       rootSpec       `json:"spec"`
+	Status     map[string]any `json:"status"`
+}
+
+type rootSpec struct {
+	Remote       *rootRemote     `json:"remote"`
+	Repository   *rootRepository `json:"repository"`
+	SigstoreKeys *rootKeys       `json:"sigstoreKeys"`
+}
+
+type rootRemote struct {
+	Root              []byte `json:"root"`
+	Mirror            string `json:"mirror"`
+	Targets           string `json:"targets"`
+	TrustedRootTarget string `json:"trustedRootTarget"`
+}
+
+type rootRepository struct {
+	Root              []byte `json:"root"`
+	MirrorFS          []byte `json:"mirrorFS"`
+	Targets           string `json:"targets"`
+	TrustedRootTarget string `json:"trustedRootTarget"`
+}
+
+type rootKeys struct {
+	CertificateAuthorities []rootAuthority `json:"certificateAuthorities"`
+	TLogs                  []rootLog       `json:"tLogs"`
+	CTLogs                 []rootLog       `json:"ctLogs"`
+	TimestampAuthorities   []rootAuthority `json:"timestampAuthorities"`
+}
+
+type rootAuthority struct {
+	Subject   distinguishedName `json:"subject"`
+	URI       string            `json:"uri"`
+	CertChain []byte            `json:"certChain"`
+}
+
+type distinguishedName struct {
+	Organization string `json:"organization"`
+	CommonName   string `json:"commonName"`
+}
+
+type rootLog struct {
+	BaseURL       string `json:"baseURL"`
+	HashAlgorithm string `json:"hashAlgorithm"`
+	PublicKey     []byte `json:"publicKey"`
 }
