@@ -19,7 +19,10 @@ type options struct {
 	runs, steps                   int
 	jitter                        int
 	registryTimeout               time.Duration
-	logLevel                      string
+	// trustedRoot is a file, and empty for the public one.
+	trustedRoot string
+	compat      bool
+	logLevel    string
 	// fixed is what counts more than the ConfigMap: flags, then environment.
 	fixed []settings.Layer
 }
@@ -38,6 +41,8 @@ func parse(args []string, lookup func(string) (string, bool)) (options, error) {
 	f.IntVar(&o.steps, "concurrent-steps", 20, "steps reconciled at once")
 	f.IntVar(&o.jitter, "interval-jitter-percentage", 5, "spread of intervals, in percent")
 	f.DurationVar(&o.registryTimeout, "registry-timeout", 30*time.Second, "bound of one call to a registry")
+	f.StringVar(&o.trustedRoot, "trusted-root", "", "file with the trusted_root.json for image policies that name no TrustRoot; empty means Sigstore's public one, fetched when a policy needs it")
+	f.BoolVar(&o.compat, "policy-controller-compat", false, "judge images just as Sigstore's Policy Controller does, where that is less strict")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info or error")
 	for _, k := range settings.Keys() {
 		f.String(k.Name, "", fmt.Sprintf("%s; %d to %d, by default %d [%s]", k.Meaning, k.Min, k.Max, k.Default, variable(k)))

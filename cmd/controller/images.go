@@ -3,16 +3,19 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
+	"github.com/kubernaut/kubernaut/internal/verify/rule"
 )
 
 // cluster reads what the image gate needs, past the cache: a policy that was
@@ -20,34 +23,74 @@ import (
 type cluster struct {
 	live      client.Reader
 	namespace string
+	// trust is the root where a policy names none.
+	trust  *policy.Root
+	compat bool
 }
 
-// +kubebuilder:rbac:groups=policy.sigstore.dev,resources=clusterimagepolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=policy.sigstore.dev,resources=clusterimagepolicies;trustroots,verbs=get;list;watch
 
 // policies compiles every ClusterImagePolicy. A cluster that has no such kind
 // has no policy, and then nothing runs.
 func (c cluster) policies(ctx context.Context) (*policy.Set, error) {
+	in := policy.Inputs{Rules: rule.Compile, Public: c.trust, Compat: c.compat}
+	var err error
+	if in.Policies, err = c.list(ctx, policyKind()); err != nil {
+		return nil, err
+	}
+	if in.TrustRoots, err = c.list(ctx, trustRootKind()); err != nil {
+		return nil, err
+	}
+	in.Secrets = func(namespace, name string) (map[string][]byte, error) {
+		secret := &corev1.Secret{}
+		err := c.own(ctx, namespace, name, secret)
+		return secret.Data, err
+	}
+	in.ConfigMaps = func(namespace, name string) (map[string]string, error) {
+		object := &corev1.ConfigMap{}
+		err := c.own(ctx, namespace, name, object)
+		return object.Data, err
+	}
+	return policy.Compile(in), nil
+}
+
+// list returns all objects of a kind as JSON; none where the cluster lacks it.
+func (c cluster) list(ctx context.Context, kind schema.GroupVersionKind) ([][]byte, error) {
 	var list unstructured.UnstructuredList
-	list.SetGroupVersionKind(policyKind())
+	list.SetGroupVersionKind(kind)
 	if err := c.live.List(ctx, &list); err != nil && !meta.IsNoMatchError(err) && !apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("list image policies: %w", err)
+		return nil, fmt.Errorf("list objects of kind %s: %w", kind.Kind, err)
 	}
 	objects := make([][]byte, 0, len(list.Items))
 	for _, item := range list.Items {
 		data, err := item.MarshalJSON()
 		if err != nil {
-			return nil, fmt.Errorf("encode image policy %s: %w", item.GetName(), err)
+			return nil, fmt.Errorf("encode %s %s: %w", kind.Kind, item.GetName(), err)
 		}
 		objects = append(objects, data)
 	}
-	return policy.Compile(policy.Inputs{Policies: objects, Secrets: func(namespace, name string) (map[string][]byte, error) {
-		if namespace != "" && namespace != c.namespace {
-			return nil, fmt.Errorf("secret %s/%s: keys are read from namespace %s alone", namespace, name, c.namespace)
-		}
-		secret := &corev1.Secret{}
-		err := c.live.Get(ctx, types.NamespacedName{Namespace: c.namespace, Name: name}, secret)
-		return secret.Data, err
-	}}), nil
+	return objects, nil
+}
+
+// own reads what a policy names: it may name objects of the controller's
+// namespace alone, or it could be made to quote others.
+func (c cluster) own(ctx context.Context, namespace, name string, into client.Object) error {
+	if namespace != "" && namespace != c.namespace {
+		return fmt.Errorf("%s/%s: policies name objects of namespace %s alone", namespace, name, c.namespace)
+	}
+	return c.live.Get(ctx, types.NamespacedName{Namespace: c.namespace, Name: name}, into)
+}
+
+// trusted is the root of trust for policies that name none.
+func trusted(file string) (*policy.Root, error) {
+	if file == "" {
+		return &policy.Root{Public: true, Hash: "public"}, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read root of trust: %w", err)
+	}
+	return policy.TrustedRoot(data), nil
 }
 
 // pullSecrets returns what the pod of a subject could pull with.

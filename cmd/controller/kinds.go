@@ -16,15 +16,24 @@ func policyKind() schema.GroupVersionKind {
 	return schema.GroupVersionKind{Group: "policy.sigstore.dev", Version: "v1beta1", Kind: "ClusterImagePolicy"}
 }
 
+// trustRootKind is where roots of trust are read.
+func trustRootKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "policy.sigstore.dev", Version: "v1alpha1", Kind: "TrustRoot"}
+}
+
 // watched returns empty objects of those kinds that the cluster has: a watch
 // of a kind that is missing would keep the controller from starting.
 func watched(mapper meta.RESTMapper) (policies, sources []client.Object, err error) {
-	policy := &unstructured.Unstructured{}
-	policy.SetGroupVersionKind(policyKind())
-	if ok, err := has(mapper, policyKind()); err != nil {
-		return nil, nil, err
-	} else if ok {
-		policies = append(policies, policy)
+	for _, kind := range []schema.GroupVersionKind{policyKind(), trustRootKind()} {
+		object := &unstructured.Unstructured{}
+		object.SetGroupVersionKind(kind)
+		ok, err := has(mapper, kind)
+		if err != nil {
+			return nil, nil, err
+		}
+		if ok {
+			policies = append(policies, object)
+		}
 	}
 	for _, kind := range []string{"GitRepository", "OCIRepository", "ExternalArtifact"} {
 		gvk := schema.GroupVersionKind{Group: "source.toolkit.fluxcd.io", Version: "v1", Kind: kind}

@@ -40,7 +40,11 @@ import (
 // setup builds the concrete doors and hands them to the controllers.
 func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Store) error {
 	live := mgr.GetAPIReader()
-	inside := cluster{live: live, namespace: o.namespace}
+	root, err := trusted(o.trustedRoot)
+	if err != nil {
+		return err
+	}
+	inside := cluster{live: live, namespace: o.namespace, trust: root, compat: o.compat}
 	registry := image.New(image.Options{Credentials: inside.pullSecrets, Timeout: o.registryTimeout})
 	metrics, err := record.NewMetrics(ctrlmetrics.Registry)
 	if err != nil {

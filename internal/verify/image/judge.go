@@ -47,6 +47,9 @@ func newJudge(img verify.Image, matched []policy.Compiled) (*judge, error) {
 	}
 	j := &judge{img: img}
 	for _, p := range matched {
+		if p.Closed == "" {
+			p.Closed = beyond(p)
+		}
 		if p.Closed != "" {
 			return nil, run.Refuse(v1alpha1.ReasonPolicyUnusable,
 				"image %s is refused, because ClusterImagePolicy %q names it and cannot be used: %s", img, p.Name, p.Closed)
@@ -63,6 +66,19 @@ func newJudge(img verify.Image, matched []policy.Compiled) (*judge, error) {
 		j.trials = append(j.trials, t)
 	}
 	return j, nil
+}
+
+// beyond says what of a policy cannot be judged here.
+func beyond(p policy.Compiled) string {
+	if p.Warn {
+		return "spec.mode: warn is not supported, only enforce; an unsigned image would run"
+	}
+	for _, a := range p.Authorities {
+		if a.Keyless != nil || a.Log != nil || a.Stamp != nil || len(a.Attestations) > 0 || a.Source.Repository != "" || a.Source.TagPrefix != "" || len(a.Source.PullSecrets) > 0 {
+			return "authority " + a.Name + " asks for keyless, ctlog, rfc3161timestamp, attestations or source, which are not supported yet"
+		}
+	}
+	return ""
 }
 
 func newTrial(p policy.Compiled) (*trial, error) {

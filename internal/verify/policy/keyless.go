@@ -141,27 +141,39 @@ func (c *compiler) expression(text string) (string, error) {
 
 // log says which log has to know the signature; nil for none.
 func (c *compiler) log(at string, a authority, out *Authority) (*Root, error) {
+	if a.CTLog != nil {
+		return c.namedLog(at, a, out)
+	}
 	switch {
-	case a.CTLog != nil && a.CTLog.TrustRootRef != "":
-		root, err := c.roots.find(a.CTLog.TrustRootRef)
-		if err != nil {
-			return nil, fmt.Errorf("%s.ctlog.trustRootRef: %w", at, err)
-		}
-		return c.withLogs(at+".ctlog", root)
-	case a.CTLog != nil && a.CTLog.URL != "" && strings.TrimSuffix(a.CTLog.URL, "/") != publicRekor:
-		return nil, fmt.Errorf("%s.ctlog.url: nothing is known of the log %s: name a TrustRoot with trustRootRef", at, a.CTLog.URL)
-	case a.CTLog != nil && !c.in.Compat && a.Keyless != nil && a.Keyless.TrustRootRef != "" && a.CTLog.URL == "":
-		return c.withLogs(at+".keyless", out.Keyless.Root)
-	case a.CTLog != nil:
-		return c.public(at + ".ctlog")
 	case a.Keyless == nil || a.RFC3161 != nil:
 		return nil, nil
 	case a.Keyless.TrustRootRef == "":
 		return c.public(at + ".keyless")
 	case c.in.Compat:
 		return nil, nil
+	default:
+		return c.withLogs(at+".keyless", out.Keyless.Root)
 	}
-	return c.withLogs(at+".keyless", out.Keyless.Root)
+}
+
+// namedLog is the log of an authority that has the field, be it empty.
+func (c *compiler) namedLog(at string, a authority, out *Authority) (*Root, error) {
+	at += ".ctlog"
+	url := strings.TrimSuffix(a.CTLog.URL, "/")
+	switch {
+	case a.CTLog.TrustRootRef != "":
+		root, err := c.roots.find(a.CTLog.TrustRootRef)
+		if err != nil {
+			return nil, fmt.Errorf("%s.trustRootRef: %w", at, err)
+		}
+		return c.withLogs(at, root)
+	case url != "" && url != publicRekor:
+		return nil, fmt.Errorf("%s.url: nothing is known of the log %s: name a TrustRoot with trustRootRef", at, a.CTLog.URL)
+	case url == "" && a.Keyless != nil && a.Keyless.TrustRootRef != "" && !c.in.Compat:
+		return c.withLogs(at, out.Keyless.Root)
+	default:
+		return c.public(at)
+	}
 }
 
 // withLogs refuses a root by which no entry could ever count.

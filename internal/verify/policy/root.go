@@ -19,6 +19,9 @@ type Root struct {
 	Public bool
 }
 
+// TrustedRoot is a root that was read from a trusted_root.json.
+func TrustedRoot(text []byte) *Root { return &Root{Hash: hash(text), TrustedRoot: text} }
+
 // RootKeys is a root of trust given one by one.
 type RootKeys struct {
 	// Authorities issue certificates, Stamps issue timestamps.
