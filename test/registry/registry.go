@@ -1,12 +1,14 @@
 // Package registry is a small real container registry for tests, which counts
-// its requests and fails on demand.
+// its requests, wants tokens, takes its time and fails on demand.
 package registry
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	real "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -25,6 +28,16 @@ type Options struct {
 	NoReferrers bool
 	// PageSize of lists of referrers; zero means one page.
 	PageSize int
+	// TLS serves HTTPS instead of plain HTTP; see CA.
+	TLS bool
+	// Listener to serve on; nil means a loopback port.
+	Listener net.Listener
+	// Delay before each answer.
+	Delay time.Duration
+	// Tokens makes the registry want a token for each repository.
+	Tokens *Tokens
+	// Store answers blobs at another port, to which the registry redirects.
+	Store bool
 }
 
 // HangUp and Up are states for Down besides HTTP status codes.
@@ -35,16 +48,17 @@ const (
 	Up = -1
 )
 
-// Registry serves plain HTTP on a loopback port, in memory.
+// Registry keeps images in memory.
 type Registry struct {
-	server  *httptest.Server
-	next    http.Handler
-	options Options
+	server, store *httptest.Server
+	next          http.Handler
+	options       Options
 
-	mu   sync.Mutex
-	log  []string
-	down int
-	hook func(http.ResponseWriter, *http.Request) bool
+	mu    sync.Mutex
+	log   []string
+	shown []string
+	down  int
+	hook  func(http.ResponseWriter, *http.Request) bool
 }
 
 // New starts a registry that ends with the test.
@@ -55,14 +69,42 @@ func New(t testing.TB, o Options) *Registry {
 		options: o,
 		down:    Up,
 	}
-	r.server = httptest.NewServer(r)
-	t.Cleanup(func() {
-		// Requests that hang in a hook would hold up Close.
-		r.server.CloseClientConnections()
-		r.server.Close()
-	})
+	r.server = start(t, r, o.Listener, o.TLS)
+	if o.Store {
+		r.store = start(t, http.HandlerFunc(r.serveStore), nil, o.TLS)
+	}
 	return r
 }
+
+// start serves until the test ends.
+func start(t testing.TB, h http.Handler, l net.Listener, secure bool) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if l != nil {
+		server.Listener.Close()
+		server.Listener = l
+	}
+	if secure {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	t.Cleanup(func() {
+		// Requests that hang in a hook would hold up Close.
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server
+}
+
+// CA returns the certificate, as PEM, under which TLS is served.
+func (r *Registry) CA() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.server.Certificate().Raw})
+}
+
+// StoreHost returns the "host:port" to which blobs are redirected.
+func (r *Registry) StoreHost() string { return r.store.Listener.Addr().String() }
 
 // Host returns the registry's "host:port".
 func (r *Registry) Host() string { return r.server.Listener.Addr().String() }
@@ -80,11 +122,26 @@ func (r *Registry) Log() []string {
 	return slices.Clone(r.log)
 }
 
+// Shown lists the Authorization headers in the order of Log, "" where there was
+// none.
+func (r *Registry) Shown() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.shown)
+}
+
 // Reset forgets the log.
 func (r *Registry) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.log = nil
+	r.log, r.shown = nil, nil
+}
+
+// Hurry ends the delay, or starts one.
+func (r *Registry) Hurry(delay time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.options.Delay = delay
 }
 
 // Down makes every request answer this HTTP status, or HangUp, until Up.
@@ -104,21 +161,46 @@ func (r *Registry) Hook(h func(http.ResponseWriter, *http.Request) bool) {
 
 // ServeHTTP answers one request.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	r.mu.Lock()
-	r.log = append(r.log, req.Method+" "+req.URL.RequestURI())
-	down, hook := r.down, r.hook
-	r.mu.Unlock()
+	down, hook := r.note(req)
 	switch {
 	case down == HangUp:
 		panic(http.ErrAbortHandler)
 	case down != Up:
 		http.Error(w, "the test wants this outage", down)
 	case hook != nil && hook(w, req):
+	case r.options.Tokens != nil && !r.options.Tokens.admits(w, req):
+	case r.store != nil && req.Method == http.MethodGet && strings.Contains(req.URL.Path, "/blobs/"):
+		http.Redirect(w, req, r.store.URL+req.URL.RequestURI(), http.StatusTemporaryRedirect)
 	case r.options.PageSize > 0 && strings.Contains(req.URL.Path, "/referrers/"):
 		r.page(w, req)
 	default:
 		r.next.ServeHTTP(w, req)
 	}
+}
+
+// serveStore answers like the registry's own blobs, and wants no login.
+func (r *Registry) serveStore(w http.ResponseWriter, req *http.Request) {
+	down, hook := r.note(req)
+	if down == Up && (hook == nil || !hook(w, req)) {
+		r.next.ServeHTTP(w, req)
+	}
+}
+
+// note logs a request and lets the delay pass.
+func (r *Registry) note(req *http.Request) (down int, hook func(http.ResponseWriter, *http.Request) bool) {
+	r.mu.Lock()
+	r.log = append(r.log, req.Method+" "+req.URL.RequestURI())
+	r.shown = append(r.shown, req.Header.Get("Authorization"))
+	down, hook = r.down, r.hook
+	delay := r.options.Delay
+	r.mu.Unlock()
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-req.Context().Done():
+		}
+	}
+	return down, hook
 }
 
 // page cuts the list of referrers into pages with Link headers.
