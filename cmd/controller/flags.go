@@ -19,6 +19,8 @@ type options struct {
 	runs, steps                   int
 	jitter                        int
 	registryTimeout               time.Duration
+	registryConfig, registryCA    string
+	insecureRegistries            string
 	// trustedRoot is a file, and empty for the public one.
 	trustedRoot string
 	compat      bool
@@ -43,6 +45,9 @@ func parse(args []string, lookup func(string) (string, bool)) (options, error) {
 	f.DurationVar(&o.registryTimeout, "registry-timeout", 30*time.Second, "bound of one call to a registry")
 	f.StringVar(&o.trustedRoot, "trusted-root", "", "file with the trusted_root.json for image policies that name no TrustRoot; empty means Sigstore's public one, fetched when a policy needs it")
 	f.BoolVar(&o.compat, "policy-controller-compat", false, "judge images just as Sigstore's Policy Controller does, where that is less strict")
+	f.StringVar(&o.registryConfig, "registry-config", "", "file like docker's config.json with logins for registries, used where pull secrets have none; read again when needed")
+	f.StringVar(&o.registryCA, "registry-ca", "", "file with certificates, as PEM, that vouch for registries beside the system's")
+	f.StringVar(&o.insecureRegistries, "insecure-registries", "", "registries that are asked over plain HTTP: host or host:port, with commas between")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info or error")
 	for _, k := range settings.Keys() {
 		f.String(k.Name, "", fmt.Sprintf("%s; %d to %d, by default %d [%s]", k.Meaning, k.Min, k.Max, k.Default, variable(k)))

@@ -45,7 +45,11 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 		return err
 	}
 	inside := cluster{live: live, namespace: o.namespace, trust: root, compat: o.compat}
-	registry := image.New(image.Options{Credentials: inside.pullSecrets, Timeout: o.registryTimeout})
+	reach, err := o.registries(inside.pullSecrets)
+	if err != nil {
+		return err
+	}
+	registry := image.New(reach)
 	metrics, err := record.NewMetrics(ctrlmetrics.Registry)
 	if err != nil {
 		return err

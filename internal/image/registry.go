@@ -5,6 +5,8 @@ package image
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"k8s.io/apimachinery/pkg/util/cache"
 
+	"github.com/kubernaut/kubernaut/internal/image/access"
 	"github.com/kubernaut/kubernaut/internal/verify"
 )
 
@@ -29,31 +32,44 @@ const (
 	sessionLife = time.Hour
 )
 
-// Options of a Registry; the zero value reads public images.
+// Options of a Registry; the zero value reads public images over HTTPS.
 type Options struct {
 	// Credentials returns the dockerconfigjson documents that may be used for
-	// who. Nil means that Keychain is used for everybody.
+	// who, the pull secrets. Nil means none.
 	Credentials func(ctx context.Context, who verify.Subject) ([][]byte, error)
-	// Keychain is used when Credentials is nil; nil means anonymous.
+	// Config returns a docker config.json that is used for everybody, where the
+	// pull secrets name no login for a repository. Nil means none.
+	Config func() ([]byte, error)
+	// Keychain is used where neither names a login; nil means anonymous.
 	Keychain authn.Keychain
-	// Transport below authentication; nil means remote.DefaultTransport.
+	// Insecure are the hosts, "name" or "name:port", that are asked over plain
+	// HTTP. No other host is, not even on the same machine.
+	Insecure []string
+	// Roots are the authorities that vouch for registries; nil means the system's.
+	Roots *x509.CertPool
+	// Transport below authentication; nil means a real network.
 	Transport http.RoundTripper
 	// Timeout of one call; zero means 30 seconds.
 	Timeout time.Duration
 }
 
 // Registry talks to any number of registries. It is safe for concurrent use
-// and worth sharing: it keeps connections, pings and tokens.
+// and worth sharing: it keeps connections, logins and tokens.
 type Registry struct {
 	options  Options
+	network  *access.Network
 	sessions *cache.LRUExpireCache
 }
 
 // session is what belongs to one set of credentials: sharing it between two
 // sets would lend one tenant's rights to another.
 type session struct {
+	client  *access.Client
+	http    *http.Client
 	options []remote.Option
 	puller  *remote.Puller
+	// lacking are the registries without a list of referrers.
+	lacking *cache.LRUExpireCache
 }
 
 // New returns a Registry.
@@ -61,64 +77,131 @@ func New(o Options) *Registry {
 	if o.Keychain == nil {
 		o.Keychain = authn.NewMultiKeychain()
 	}
-	if o.Transport == nil {
-		o.Transport = remote.DefaultTransport
-	}
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
-	o.Transport = &bounded{next: o.Transport}
-	return &Registry{options: o, sessions: cache.NewLRUExpireCache(maxSessions)}
+	return &Registry{
+		options:  o,
+		network:  access.NewNetwork(access.Options{Roots: o.Roots, Insecure: o.Insecure, Transport: o.Transport}),
+		sessions: cache.NewLRUExpireCache(maxSessions),
+	}
+}
+
+// credentials are the documents that may be used for one subject.
+type credentials struct {
+	who    verify.Subject
+	pull   [][]byte
+	config []byte
+}
+
+func (r *Registry) credentials(ctx context.Context, who verify.Subject) (c credentials, err error) {
+	c.who = who
+	if r.options.Credentials != nil {
+		if c.pull, err = r.options.Credentials(ctx, who); err != nil {
+			return c, fmt.Errorf("read pull secrets of namespace %q: %w", who.Namespace, err)
+		}
+	}
+	if r.options.Config != nil {
+		c.config, err = r.options.Config()
+	}
+	return c, err
+}
+
+// hash covers the documents with their lengths, so that moving bytes from one
+// to the next changes it.
+func (c credentials) hash() [sha256.Size]byte {
+	h := sha256.New()
+	for _, d := range append([][]byte{c.config}, c.pull...) {
+		fmt.Fprintf(h, "%d:", len(d))
+		h.Write(d)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// keychain asks the pull secrets first: what belongs to a namespace counts more
+// than what belongs to everybody.
+func (c credentials) keychain(ctx context.Context, last authn.Keychain) (authn.Keychain, error) {
+	pull, err := pullSecrets(ctx, c.pull)
+	if err != nil {
+		return nil, fmt.Errorf("parse pull secrets of namespace %q: %w", c.who.Namespace, err)
+	}
+	config, err := pullSecrets(ctx, [][]byte{c.config})
+	if err != nil {
+		return nil, fmt.Errorf("parse the controller's registry logins: %w", err)
+	}
+	return authn.NewMultiKeychain(pull, config, last), nil
+}
+
+// Scope tells sets of credentials apart: with equal scopes two subjects may read
+// the same. It is a hash and holds no secret. It reads the pull secrets of who
+// and asks no registry.
+func (r *Registry) Scope(ctx context.Context, who verify.Subject) (string, error) {
+	c, err := r.credentials(ctx, who)
+	if err != nil {
+		return "", err
+	}
+	hash := c.hash()
+	return hex.EncodeToString(hash[:]), nil
 }
 
 func (r *Registry) session(ctx context.Context, who verify.Subject) (*session, error) {
-	keychain, key, err := r.keychain(ctx, who)
+	c, err := r.credentials(ctx, who)
 	if err != nil {
 		return nil, err
 	}
+	key := c.hash()
 	if s, ok := r.sessions.Get(key); ok {
 		return s.(*session), nil
 	}
+	keychain, err := c.keychain(ctx, r.options.Keychain)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSession(r.network.Client(keychain))
+	if err != nil {
+		return nil, fmt.Errorf("open registry session: %w", err)
+	}
+	r.sessions.Add(key, s, sessionLife)
+	return s, nil
+}
+
+func newSession(client *access.Client) (*session, error) {
+	wrapped, err := access.Wrap(&bounded{next: client})
+	if err != nil {
+		return nil, err
+	}
 	options := []remote.Option{
-		remote.WithAuthFromKeychain(keychain),
-		remote.WithTransport(r.options.Transport),
+		remote.WithTransport(wrapped),
 		// The caller's queue repeats with back-off; repeating here as well would
 		// sleep in its worker and hit a sick registry three times as hard.
 		remote.WithRetryPredicate(func(error) bool { return false }),
 	}
 	puller, err := remote.NewPuller(options...)
 	if err != nil {
-		return nil, fmt.Errorf("open registry session: %w", err)
+		return nil, err
 	}
-	s := &session{options: options, puller: puller}
-	r.sessions.Add(key, s, sessionLife)
-	return s, nil
+	return &session{
+		client: client, http: &http.Client{Transport: client}, options: options, puller: puller,
+		lacking: cache.NewLRUExpireCache(maxLacking),
+	}, nil
 }
 
-func (r *Registry) keychain(ctx context.Context, who verify.Subject) (authn.Keychain, [sha256.Size]byte, error) {
-	if r.options.Credentials == nil {
-		return r.options.Keychain, [sha256.Size]byte{}, nil
-	}
-	documents, err := r.options.Credentials(ctx, who)
+// Expect announces that who will read these repositories, such as
+// "registry.example.com/actions/git-clone". It sends nothing; where a registry
+// wants tokens, the next one is asked for all of them at once. Names that cannot
+// be read are left out, to be told when they are read.
+func (r *Registry) Expect(ctx context.Context, who verify.Subject, repositories ...string) error {
+	s, err := r.session(ctx, who)
 	if err != nil {
-		return nil, [sha256.Size]byte{}, fmt.Errorf("read pull secrets of namespace %q: %w", who.Namespace, err)
+		return err
 	}
-	keychain, err := pullSecrets(ctx, documents)
-	if err != nil {
-		return nil, [sha256.Size]byte{}, fmt.Errorf("parse pull secrets of namespace %q: %w", who.Namespace, err)
+	var names []name.Repository
+	for _, repository := range repositories {
+		if n, err := parseRepository(repository); err == nil {
+			names = append(names, n)
+		}
 	}
-	return keychain, hashAll(documents), nil
-}
-
-// hashAll hashes the documents with their lengths, so that moving bytes from
-// one to the next changes the hash.
-func hashAll(documents [][]byte) [sha256.Size]byte {
-	h := sha256.New()
-	for _, d := range documents {
-		fmt.Fprintf(h, "%d:", len(d))
-		h.Write(d)
-	}
-	return [sha256.Size]byte(h.Sum(nil))
+	return s.client.Expect(ctx, names...)
 }
 
 // Repository is one repository of a registry, opened with the rights of one
@@ -147,7 +230,7 @@ func (r *Repository) Name() string { return r.name.Name() }
 
 // WriteOptions returns what sigstore's writers need to reach the repository.
 func (r *Repository) WriteOptions(ctx context.Context) []remote.Option {
-	return append([]remote.Option{remote.WithContext(ctx)}, r.session.options...)
+	return append([]remote.Option{remote.WithContext(access.Writing(ctx, r.name))}, r.session.options...)
 }
 
 // Bound returns ctx with the deadline of one call.

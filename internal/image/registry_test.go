@@ -18,6 +18,9 @@ import (
 
 func nobody() verify.Subject { return verify.Subject{} }
 
+// plain reads a registry of a test, which speaks plain HTTP.
+func plain(served *registry.Registry) Options { return Options{Insecure: []string{served.Host()}} }
+
 // pushed builds and pushes; the digest depends on content.
 func pushed(t testing.TB, served *registry.Registry, repository, content string) verify.Image {
 	t.Helper()
@@ -25,7 +28,7 @@ func pushed(t testing.TB, served *registry.Registry, repository, content string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := New(Options{}).Push(context.Background(), served.Image(repository)+":v1", img)
+	got, err := New(plain(served)).Push(context.Background(), served.Image(repository)+":v1", img)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +70,7 @@ func TestResolve(t *testing.T) {
 	for _, ref := range []string{
 		served.Image("actions/a") + ":v1", img.String(), served.Image("actions/a") + ":other@" + img.Digest,
 	} {
-		got, err := New(Options{}).Resolve(context.Background(), ref, nobody())
+		got, err := New(plain(served)).Resolve(context.Background(), ref, nobody())
 		if err != nil || got != img {
 			t.Errorf("%s resolves to %v, error %v; want %v", ref, got, err, img)
 		}
@@ -77,10 +80,14 @@ func TestResolve(t *testing.T) {
 func TestResolveAsksOnce(t *testing.T) {
 	served := registry.New(t, registry.Options{})
 	img := pushed(t, served, "actions/a", "a")
-	r := New(Options{})
-	for i, want := range []int{2, 1} {
+	r := New(plain(served))
+	for i, ref := range []string{img.Repository + ":v1", img.Repository + ":v1", img.String()} {
+		want := 1
+		if ref == img.String() {
+			want = 0 // a digest says all
+		}
 		served.Reset()
-		if _, err := r.Resolve(context.Background(), img.Repository+":v1", nobody()); err != nil {
+		if _, err := r.Resolve(context.Background(), ref, nobody()); err != nil {
 			t.Fatal(err)
 		}
 		if n := served.Requests(); n != want {
@@ -96,25 +103,38 @@ func TestResolveRefuses(t *testing.T) {
 	for ref, reason := range map[string]run.Reason{
 		img.Repository + ":v2":                        v1alpha1.ReasonImageNotFound,
 		served.Image("actions/b") + ":v1":             v1alpha1.ReasonImageNotFound,
-		img.Repository + "@" + absent:                 v1alpha1.ReasonImageNotFound,
 		img.Repository + "@sha256:0":                  v1alpha1.ReasonInvalid,
 		"":                                            v1alpha1.ReasonInvalid,
 		"registry.example.com/A:v1":                   v1alpha1.ReasonInvalid,
 		"Registry.example.com/a:v1":                   v1alpha1.ReasonInvalid,
 		"registry.example.com./a:v1":                  v1alpha1.ReasonInvalid,
 		"registry.example.com:443/a:v1":               v1alpha1.ReasonInvalid,
+		"registry.example.com:80/a:v1":                v1alpha1.ReasonInvalid,
 		"registry.example.com/a@sha512:" + absent[7:]: v1alpha1.ReasonInvalid,
 	} {
-		_, err := New(Options{}).Resolve(context.Background(), ref, nobody())
+		_, err := New(plain(served)).Resolve(context.Background(), ref, nobody())
 		wantRefusal(t, err, reason, strings.TrimSuffix(ref, ":v1"))
 	}
+}
+
+func TestLook(t *testing.T) {
+	served := registry.New(t, registry.Options{})
+	img := pushed(t, served, "actions/a", "a")
+	r := New(plain(served))
+	if err := r.Look(context.Background(), img, nobody()); err != nil {
+		t.Error(err)
+	}
+	img.Digest = "sha256:" + strings.Repeat("0", 64)
+	wantRefusal(t, r.Look(context.Background(), img, nobody()), v1alpha1.ReasonImageNotFound, img.String())
+	served.Down(500)
+	wantRetry(t, r.Look(context.Background(), img, nobody()), img.String())
 }
 
 func TestResolveOutage(t *testing.T) {
 	served := registry.New(t, registry.Options{})
 	img := pushed(t, served, "actions/a", "a")
 	ref := img.Repository + ":v1"
-	r := New(Options{})
+	r := New(plain(served))
 	for _, status := range []int{registry.HangUp, 429, 500, 503} {
 		served.Down(status)
 		_, err := r.Resolve(context.Background(), ref, nobody())
@@ -128,7 +148,7 @@ func TestResolveOutage(t *testing.T) {
 		<-req.Context().Done()
 		return true
 	})
-	_, err := New(Options{Timeout: 20 * time.Millisecond}).Resolve(context.Background(), ref, nobody())
+	_, err := New(Options{Insecure: []string{served.Host()}, Timeout: 20 * time.Millisecond}).Resolve(context.Background(), ref, nobody())
 	wantRetry(t, err, ref)
 }
 
@@ -143,7 +163,7 @@ func TestResolveWithoutHead(t *testing.T) {
 			}
 			return req.Method == http.MethodHead
 		})
-		got, err := New(Options{}).Resolve(context.Background(), img.Repository+":v1", nobody())
+		got, err := New(plain(served)).Resolve(context.Background(), img.Repository+":v1", nobody())
 		if err != nil || got != img {
 			t.Errorf("status %d: resolves to %v, error %v", status, got, err)
 		}
@@ -181,7 +201,7 @@ func TestPullSecrets(t *testing.T) {
 		"none":    nil,
 		"broken":  {[]byte("{")},
 	}
-	r := New(Options{Credentials: func(_ context.Context, who verify.Subject) ([][]byte, error) {
+	r := New(Options{Insecure: []string{served.Host()}, Credentials: func(_ context.Context, who verify.Subject) ([][]byte, error) {
 		if who.Namespace == "down" {
 			return nil, errors.New("API server gone")
 		}
@@ -189,8 +209,7 @@ func TestPullSecrets(t *testing.T) {
 	}})
 	// The good one first: nobody after it may profit from its session.
 	resolve := func(namespace string) error {
-		_, err := r.Resolve(context.Background(), img.String(), verify.Subject{Namespace: namespace})
-		return err
+		return r.Look(context.Background(), img, verify.Subject{Namespace: namespace})
 	}
 	if err := resolve("good"); err != nil {
 		t.Fatal(err)
@@ -210,7 +229,7 @@ func TestPullSecrets(t *testing.T) {
 func TestCredentialsStayAtHome(t *testing.T) {
 	home, thief := registry.New(t, registry.Options{}), registry.New(t, registry.Options{})
 	seen := protect(thief, "nobody", "nothing")
-	r := New(Options{Credentials: func(context.Context, verify.Subject) ([][]byte, error) {
+	r := New(Options{Insecure: []string{home.Host(), thief.Host()}, Credentials: func(context.Context, verify.Subject) ([][]byte, error) {
 		return [][]byte{dockerConfig(home.Host(), "puller", "secret")}, nil
 	}})
 	_, err := r.Resolve(context.Background(), thief.Image("actions/a")+":v1", nobody())
@@ -235,7 +254,7 @@ func TestHugeManifest(t *testing.T) {
 		}
 		return true
 	})
-	_, err := New(Options{}).ReadFile(context.Background(), img, ContractPath, nobody())
+	_, err := New(plain(served)).ReadFile(context.Background(), img, ContractPath, nobody())
 	if !errors.Is(err, ErrTooLarge) {
 		t.Errorf("error is %v", err)
 	}
@@ -258,8 +277,8 @@ func TestPushTwiceWritesOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = New(Options{}).Push(context.Background(), served.Image("actions/b")+":v1", img)
+	_, err = New(plain(served)).Push(context.Background(), served.Image("actions/b")+":v1", img)
 	wantRetry(t, err, "actions/b:v1")
-	_, err = New(Options{}).Push(context.Background(), "A B", img)
+	_, err = New(plain(served)).Push(context.Background(), "A B", img)
 	wantRefusal(t, err, v1alpha1.ReasonInvalid)
 }

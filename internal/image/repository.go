@@ -40,6 +40,20 @@ func parseManifest(desc *remote.Descriptor) (*v1.Manifest, error) {
 	return manifest, nil
 }
 
+// Content reads what a descriptor in a manifest stands for, at most limit bytes,
+// and checks it against the digest. Small content may lie in the descriptor
+// itself, and then nothing is asked.
+func (r *Repository) Content(ctx context.Context, d v1.Descriptor, limit int64) ([]byte, error) {
+	if d.Data == nil || int64(len(d.Data)) > limit {
+		return r.Blob(ctx, d.Digest, limit)
+	}
+	got, _, err := v1.SHA256(bytes.NewReader(d.Data))
+	if err != nil || got != d.Digest {
+		return r.Blob(ctx, d.Digest, limit) // the digest is what counts
+	}
+	return d.Data, nil
+}
+
 // Blob reads a blob of at most limit bytes and checks it against its digest.
 func (r *Repository) Blob(ctx context.Context, digest v1.Hash, limit int64) ([]byte, error) {
 	rc, err := r.blob(ctx, digest, limit)
@@ -66,18 +80,4 @@ func (r *Repository) blob(ctx context.Context, digest v1.Hash, limit int64) (io.
 		return nil, classify(err)
 	}
 	return &limited{ReadCloser: rc, left: limit}, nil
-}
-
-// Referrers lists what refers to a digest, over all pages, by the referrers API
-// or else the fallback tag. No referrers is an empty list.
-func (r *Repository) Referrers(ctx context.Context, digest string) ([]v1.Descriptor, error) {
-	index, err := remote.Referrers(r.name.Digest(digest), remote.WithContext(ctx), remote.Reuse(r.session.puller))
-	if err != nil {
-		return nil, fmt.Errorf("list referrers: %w", classify(err))
-	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return nil, fmt.Errorf("parse list of referrers: %w", err)
-	}
-	return manifest.Manifests, nil
 }

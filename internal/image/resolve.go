@@ -17,8 +17,9 @@ import (
 )
 
 // Resolve finds out which content a reference names, once; from then on only
-// the digest counts. A reference with a digest keeps it, after a look whether
-// it exists. An index keeps its own digest, because that is what is signed.
+// the digest counts. A reference with a digest keeps it, and no registry is
+// asked: whether it exists shows when it is read, see Look. An index keeps its
+// own digest, because that is what is signed.
 func (r *Registry) Resolve(ctx context.Context, ref string, who verify.Subject) (verify.Image, error) {
 	parsed, err := name.ParseReference(ref, name.WeakValidation)
 	if err != nil {
@@ -28,6 +29,13 @@ func (r *Registry) Resolve(ctx context.Context, ref string, who verify.Subject) 
 	if err != nil {
 		return verify.Image{}, Explain(err, ref)
 	}
+	if pinned, ok := parsed.(name.Digest); ok {
+		digest, err := v1.NewHash(pinned.DigestStr())
+		if err != nil || digest.Algorithm != "sha256" {
+			return verify.Image{}, run.Refuse(v1alpha1.ReasonInvalid, "image %s has a digest of another kind; only sha256 is supported", ref)
+		}
+		return verify.Image{Repository: repo.Name(), Digest: digest.String()}, nil
+	}
 	ctx, cancel := r.Bound(ctx)
 	defer cancel()
 	digest, err := repo.resolve(ctx, parsed)
@@ -35,6 +43,21 @@ func (r *Registry) Resolve(ctx context.Context, ref string, who verify.Subject) 
 		return verify.Image{}, Explain(err, ref)
 	}
 	return verify.Image{Repository: repo.Name(), Digest: digest.String()}, nil
+}
+
+// Look returns nil if the image is in its registry and may be read. A Refusal
+// says that it is not there or not for who; other errors are worth a retry.
+func (r *Registry) Look(ctx context.Context, img verify.Image, who verify.Subject) error {
+	repo, err := r.Open(ctx, img.Repository, who)
+	if err != nil {
+		return Explain(err, img.String())
+	}
+	ctx, cancel := r.Bound(ctx)
+	defer cancel()
+	if _, err := repo.resolve(ctx, repo.name.Digest(img.Digest)); err != nil {
+		return Explain(err, img.String())
+	}
+	return nil
 }
 
 // resolve asks with HEAD; a registry that does not say the digest there is
@@ -73,7 +96,7 @@ func parseRepository(repository string) (name.Repository, error) {
 		why = "write the registry's host in lower case"
 	case strings.HasSuffix(bare, "."):
 		why = "write the registry's host without the dot at its end"
-	case repo.Scheme() == "https" && port == "443", repo.Scheme() == "http" && port == "80":
+	case port == "443", port == "80":
 		why = fmt.Sprintf("leave out the registry's default port %s", port)
 	default:
 		return repo, nil

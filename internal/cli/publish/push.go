@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubernaut/kubernaut/internal/cli/env"
+	"github.com/kubernaut/kubernaut/internal/cli/reach"
 	"github.com/kubernaut/kubernaut/internal/image"
 )
 
 func push(e *env.Env) *cobra.Command {
-	s := &source{}
+	s, door := &source{}, &reach.Flags{}
 	var registry, catalog, tag string
 	c := &cobra.Command{
 		Use: "push", Short: "Build the images, push them and print name@digest of each", Args: cobra.NoArgs,
@@ -23,10 +24,15 @@ func push(e *env.Env) *cobra.Command {
 			if registry == "" {
 				return errors.New("say where to: --registry registry.example.com/kubernaut")
 			}
-			return pushAll(cmd.Context(), e, s, place{strings.TrimSuffix(registry, "/"), catalog, tag})
+			to, err := door.Registry()
+			if err != nil {
+				return err
+			}
+			return pushAll(cmd.Context(), e, s, place{to, strings.TrimSuffix(registry, "/"), catalog, tag})
 		},
 	}
 	s.flags(c)
+	door.Add(c)
 	c.Flags().StringVar(&registry, "registry", "", "registry and prefix of the images' names")
 	c.Flags().StringVar(&catalog, "catalog", "", "folder to write an Action manifest for each image into")
 	c.Flags().StringVar(&tag, "tag", "latest", "tag of the images; a run uses digests")
@@ -34,17 +40,19 @@ func push(e *env.Env) *cobra.Command {
 }
 
 // place is where images and manifests go.
-type place struct{ registry, catalog, tag string }
+type place struct {
+	door                   *image.Registry
+	registry, catalog, tag string
+}
 
 func pushAll(ctx context.Context, e *env.Env, s *source, to place) error {
 	images, err := s.images(ctx, e)
 	if err != nil {
 		return err
 	}
-	door := image.New(image.Options{Keychain: image.DockerConfig()})
 	var files []string
 	for _, i := range images {
-		pushed, err := i.push(ctx, door, to.registry+"/"+i.name+":"+to.tag)
+		pushed, err := i.push(ctx, to.door, to.registry+"/"+i.name+":"+to.tag)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubernaut/kubernaut/internal/cli/env"
-	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/cli/reach"
 	"github.com/kubernaut/kubernaut/internal/verify"
 	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
@@ -21,19 +21,27 @@ const passwordVariable = "COSIGN_PASSWORD"
 
 func signing(e *env.Env) *cobra.Command {
 	var key, format string
+	door := &reach.Flags{}
 	c := &cobra.Command{
 		Use: "sign IMAGE@DIGEST…", Short: "Sign pushed images by their digests",
 		Long:    "Sign stores a signature beside each image, as cosign does. The key's passphrase is read from " + passwordVariable + ".",
 		Example: "  kubernaut actions sign --key kubernaut.key registry.example.com/kubernaut/actions/git-clone@sha256:…",
 		Args:    cobra.MinimumNArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return sign(cmd.Context(), e, key, format, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return sign(cmd.Context(), e, door, with{key, format}, args)
+		},
 	}
+	door.Add(c)
 	c.Flags().StringVar(&key, "key", "", "file of the private key, as 'actions keys' or cosign writes it")
 	c.Flags().StringVar(&format, "format", string(policy.Bundle), "bundle (cosign 3) or legacy (cosign 2)")
 	return c
 }
 
-func sign(ctx context.Context, e *env.Env, key, format string, refs []string) error {
+// with is what images are signed with, and in which format.
+type with struct{ key, format string }
+
+func sign(ctx context.Context, e *env.Env, reached *reach.Flags, w with, refs []string) error {
+	key, format := w.key, w.format
 	if key == "" {
 		return errors.New("name the private key with --key")
 	}
@@ -54,7 +62,10 @@ func sign(ctx context.Context, e *env.Env, key, format string, refs []string) er
 	if err != nil {
 		return fmt.Errorf("read key %s with the passphrase in %s%s: %w", key, passwordVariable, unset(password), err)
 	}
-	door := image.New(image.Options{Keychain: image.DockerConfig()})
+	door, err := reached.Registry()
+	if err != nil {
+		return err
+	}
 	for _, ref := range refs {
 		img, err := door.Resolve(ctx, ref, verify.Subject{})
 		if err != nil {

@@ -36,9 +36,15 @@ type world struct {
 	trusted *Signer
 }
 
+// plain reads a registry of a test, which speaks plain HTTP.
+func plain(served *registry.Registry) *images.Registry {
+	return images.New(images.Options{Insecure: []string{served.Host()}})
+}
+
 func newWorld(t *testing.T, o registry.Options) *world {
 	t.Helper()
-	return &world{T: t, served: registry.New(t, o), reader: images.New(images.Options{}), trusted: newSigner(t)}
+	served := registry.New(t, o)
+	return &world{T: t, served: served, reader: plain(served), trusted: newSigner(t)}
 }
 
 // newSigner makes a plain key, because encrypting one takes a second by design.

@@ -210,7 +210,7 @@ func TestRegistryDown(t *testing.T) {
 	for _, status := range []int{registry.HangUp, 429, 500, 502, 503} {
 		w.served.Down(status)
 		retry(t, v, img)
-		retry(t, New(fixed(object(t, "trusted", "**", w.trusted)), images.New(images.Options{})), img)
+		retry(t, New(fixed(object(t, "trusted", "**", w.trusted)), plain(w.served)), img)
 	}
 	w.served.Down(http.StatusForbidden)
 	refuse(t, v, img, v1alpha1.ReasonAuthenticationFailed, "pull secret")
@@ -265,7 +265,7 @@ func TestSlowRegistryEndsInTime(t *testing.T) {
 		}
 		return false
 	})
-	impatient := New(fixed(object(t, "trusted", "**", w.trusted)), images.New(images.Options{Timeout: 50 * time.Millisecond}))
+	impatient := New(fixed(object(t, "trusted", "**", w.trusted)), images.New(images.Options{Insecure: []string{w.served.Host()}, Timeout: 50 * time.Millisecond}))
 	start := time.Now()
 	retry(t, impatient, img)
 	if took := time.Since(start); took > 5*time.Second {

@@ -29,6 +29,9 @@ func Sign(ctx context.Context, registry *images.Registry, img verify.Image, key 
 	if err != nil {
 		return err
 	}
+	if err := registry.Look(ctx, img, verify.Subject{}); err != nil {
+		return err
+	}
 	repo, err := registry.Open(ctx, img.Repository, verify.Subject{})
 	if err != nil {
 		return images.Explain(err, img.String())

@@ -63,6 +63,12 @@ func (v *Verifier) Verify(ctx context.Context, img verify.Image, who verify.Subj
 		}
 	}
 	result, err := j.result()
+	if r, ok := run.AsRefusal(err); ok && r.Reason == v1alpha1.ReasonImageUnsigned {
+		// What is not there has no signatures either, and other advice helps.
+		if gone := v.registry.Look(ctx, img, who); gone != nil {
+			return verify.Result{}, gone
+		}
+	}
 	if err != nil {
 		return verify.Result{}, err
 	}

@@ -243,7 +243,7 @@ func BenchmarkVerify(b *testing.B) {
 	for _, f := range formats() {
 		b.Run(string(f), func(b *testing.B) {
 			served, key := registry.New(b, registry.Options{}), newSigner(b)
-			reader := images.New(images.Options{})
+			reader := plain(served)
 			built, err := images.Build(images.Spec{})
 			if err != nil {
 				b.Fatal(err)
@@ -255,7 +255,7 @@ func BenchmarkVerify(b *testing.B) {
 			if err := Sign(context.Background(), reader, img, key, f); err != nil {
 				b.Fatal(err)
 			}
-			v := New(fixed(object(b, "trusted", "**", key)), images.New(images.Options{}))
+			v := New(fixed(object(b, "trusted", "**", key)), plain(served))
 			served.Reset()
 			for b.Loop() {
 				if _, err := v.Verify(context.Background(), img, verify.Subject{}); err != nil {

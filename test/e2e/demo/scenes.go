@@ -30,11 +30,11 @@ func (d *demo) publish(ctx context.Context) error {
 	if err := os.RemoveAll(filepath.Join(d.dir, "actions")); err != nil {
 		return err
 	}
-	digests, err := d.kubernaut(ctx, false, "actions", "push", "--registry", d.Registry+"/kubernaut", "--with-controller", "--catalog", filepath.Join(d.dir, "actions"))
+	digests, err := d.kubernaut(ctx, false, "actions", "push", "--insecure-registries", d.Registry, "--registry", d.Registry+"/kubernaut", "--with-controller", "--catalog", filepath.Join(d.dir, "actions"))
 	if err != nil {
 		return err
 	}
-	_, err = d.kubernaut(ctx, true, append([]string{"actions", "sign", "--key", key + ".key"}, strings.Fields(digests)...)...)
+	_, err = d.kubernaut(ctx, true, append([]string{"actions", "sign", "--insecure-registries", d.Registry, "--key", key + ".key"}, strings.Fields(digests)...)...)
 	return err
 }
 

@@ -142,7 +142,7 @@ const health = "127.0.0.1:18081"
 
 // Start starts the process and waits until it is ready.
 func (c *Controller) Start(ctx context.Context) error {
-	c.cmd = exec.Command(c.binary, append([]string{"--metrics-addr=" + c.metrics, "--health-addr=" + c.health}, c.args...)...)
+	c.cmd = exec.Command(c.binary, append([]string{"--metrics-addr=" + c.metrics, "--health-addr=" + c.health, "--insecure-registries=" + c.lab.Registry}, c.args...)...)
 	c.cmd.Env = append(os.Environ(), "KUBECONFIG="+c.config, "RUNTIME_NAMESPACE="+System)
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -76,7 +76,7 @@ func Open() (*Lab, error) {
 	if l.Client, err = client.NewWithWatch(l.Config, client.Options{Scheme: scheme}); err != nil {
 		return nil, err
 	}
-	l.Images = image.New(image.Options{})
+	l.Images = image.New(image.Options{Insecure: []string{l.Registry}})
 	if l.Root, err = moduleRoot(); err != nil {
 		return nil, err
 	}
