@@ -40,16 +40,10 @@ import (
 // setup builds the concrete doors and hands them to the controllers.
 func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Store) error {
 	live := mgr.GetAPIReader()
-	root, err := trusted(o.trustedRoot)
+	inside, registry, err := o.images(live)
 	if err != nil {
 		return err
 	}
-	inside := cluster{live: live, namespace: o.namespace, trust: root, compat: o.compat}
-	reach, err := o.registries(inside.pullSecrets)
-	if err != nil {
-		return err
-	}
-	registry := image.New(reach)
 	metrics, err := record.NewMetrics(ctrlmetrics.Registry)
 	if err != nil {
 		return err
@@ -100,6 +94,17 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 		return err
 	}
 	return pullrequest.Setup(mgr, pullrequest.Options{Forges: forges, Secrets: live, Now: time.Now, Jitter: spread})
+}
+
+// images is what the image gate reads: the cluster and the registries.
+func (o options) images(live client.Reader) (cluster, *image.Registry, error) {
+	root, err := trusted(o.trustedRoot)
+	if err != nil {
+		return cluster{}, nil, err
+	}
+	inside := cluster{live: live, namespace: o.namespace, trust: root, compat: o.compat}
+	reach, err := o.registries(inside.pullSecrets)
+	return inside, image.New(reach), err
 }
 
 // open makes the source that a Catalog names.

@@ -18,8 +18,9 @@ import (
 
 // Resolve finds out which content a reference names, once; from then on only
 // the digest counts. A reference with a digest keeps it, and no registry is
-// asked: whether it exists shows when it is read, see Look. An index keeps its
-// own digest, because that is what is signed.
+// asked: whether it exists shows when it is read, see Look. Who resolves all
+// images first pays one token for all, see Expect. An index keeps its own digest,
+// because that is what is signed.
 func (r *Registry) Resolve(ctx context.Context, ref string, who verify.Subject) (verify.Image, error) {
 	parsed, err := name.ParseReference(ref, name.WeakValidation)
 	if err != nil {
@@ -34,7 +35,11 @@ func (r *Registry) Resolve(ctx context.Context, ref string, who verify.Subject) 
 		if err != nil || digest.Algorithm != "sha256" {
 			return verify.Image{}, run.Refuse(v1alpha1.ReasonInvalid, "image %s has a digest of another kind; only sha256 is supported", ref)
 		}
-		return verify.Image{Repository: repo.Name(), Digest: digest.String()}, nil
+		img := verify.Image{Repository: repo.Name(), Digest: digest.String()}
+		if err := repo.session.client.Expect(ctx, repo.name); err != nil {
+			return verify.Image{}, Explain(err, ref)
+		}
+		return img, nil
 	}
 	ctx, cancel := r.Bound(ctx)
 	defer cancel()

@@ -49,6 +49,12 @@ type Corpus struct {
 	maker *maker
 }
 
+// Host is the registry's, as image names spell it.
+func (c *Corpus) Host() string {
+	host, _, _ := strings.Cut(c.maker.prefix, "/")
+	return host
+}
+
 // SecretName of Corpus.Secret, RootName of Corpus.TrustRoot.
 const (
 	SecretName = "corpus-key"
