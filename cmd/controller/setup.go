@@ -28,13 +28,10 @@ import (
 	"github.com/kubernaut/kubernaut/controllers/step"
 	"github.com/kubernaut/kubernaut/controllers/workflow"
 	"github.com/kubernaut/kubernaut/internal/engine/job"
-	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/record"
 	"github.com/kubernaut/kubernaut/internal/settings"
-	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/internal/verify/commit"
-	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
 )
 
 // setup builds the concrete doors and hands them to the controllers.
@@ -48,8 +45,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 	if err != nil {
 		return err
 	}
-	verifier := verify.Measured(verify.Cached(verifyimage.New(inside.policies, registry), verify.CacheOptions{Count: metrics.Cached}), metrics.Verified)
-	files := image.Cached(registry, 0)
+	doors := newDoors(inside.policies, registry, metrics)
 	spread := jitter.Percent(float64(o.jitter)/100, nil)
 	policies, sources, err := watched(mgr.GetRESTMapper())
 	if err != nil {
@@ -65,7 +61,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 		catalog.Options{Sources: sources, Jitter: spread}); err != nil {
 		return err
 	}
-	if err := action.Setup(mgr, action.Required{Images: registry, Files: files, Verifier: verifier},
+	if err := action.Setup(mgr, action.Required{Images: registry, Files: doors.files, Verifier: doors.verifier},
 		action.Options{Policies: policies, Jitter: spread, Concurrent: o.runs}); err != nil {
 		return err
 	}
@@ -74,19 +70,13 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 	}
 	if err := execution.Setup(ctx, mgr, execution.Options{
 		Engine: job.NewEngine(mgr.GetClient(), live), Live: live, Now: time.Now, Settings: store.Get, Changed: changed, MaxConcurrent: o.runs,
-		Gate: gate.Gate{
-			gate.Digest{Images: registry}, gate.Signature{Verifier: verifier}, gate.Contract{Files: files},
-			gate.Inputs{}, gate.Approval{}, gate.Repositories{}, gate.Rights{},
-		},
+		Gate: doors.ofRun(),
 	}); err != nil {
 		return err
 	}
 	if err := step.Setup(mgr, step.Options{
 		Jobs: job.NewSteps(mgr.GetClient(), live), Now: time.Now, MaxConcurrent: o.steps,
-		Gate: gate.Gate{
-			gate.Signature{Verifier: verifier}, gate.Contract{Files: files},
-			gate.Inputs{}, gate.Repositories{}, gate.Rights{},
-		},
+		Gate: doors.ofStep(),
 	}); err != nil {
 		return err
 	}
