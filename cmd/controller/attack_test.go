@@ -325,7 +325,7 @@ func TestAttack20_ReferrersAnswerOddly(t *testing.T) {
 				_, _ = w.Write(c.body)
 				return true
 			})
-			s.nothing(c.reason, func() { s.served.Hook(nil) }, img.String())
+			s.nothing(c.reason, func() { s.served.Hook(nil); s.restart() }, img.String())
 		})
 	}
 }

@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/cache"
@@ -17,9 +18,16 @@ const (
 	fileLife = 24 * time.Hour
 )
 
-// Cached remembers up to entries files, 512 if zero. Pull rights are part of
-// the key: what one namespace may read is no answer for another.
-func Cached(f Files, entries int) Files {
+// Scoped are Files that can say with which credentials they are read.
+type Scoped interface {
+	Files
+	// Scope tells sets of credentials apart; see Registry.Scope.
+	Scope(ctx context.Context, who verify.Subject) (string, error)
+}
+
+// Cached remembers up to entries files, 512 if zero. The credentials are part of
+// the key: what one may read with them is no answer for who has others.
+func Cached(f Scoped, entries int) Files {
 	if entries <= 0 {
 		entries = defaultEntries
 	}
@@ -27,18 +35,22 @@ func Cached(f Files, entries int) Files {
 }
 
 type cached struct {
-	next  Files
+	next  Scoped
 	files *cache.LRUExpireCache
 }
 
 type fileKey struct {
-	image                           verify.Image
-	path, namespace, serviceAccount string
+	image       verify.Image
+	path, scope string
 }
 
 // ReadFile answers from memory if it can; errors are not remembered.
 func (c *cached) ReadFile(ctx context.Context, img verify.Image, path string, who verify.Subject) ([]byte, error) {
-	key := fileKey{image: img, path: path, namespace: who.Namespace, serviceAccount: who.ServiceAccount}
+	scope, err := c.next.Scope(ctx, who)
+	if err != nil {
+		return nil, fmt.Errorf("read %s of image %s: %w", path, img, err)
+	}
+	key := fileKey{image: img, path: path, scope: scope}
 	if data, ok := c.files.Get(key); ok {
 		return bytes.Clone(data.([]byte)), nil
 	}

@@ -300,8 +300,9 @@ func TestReadFileBrokenTransport(t *testing.T) {
 func TestContractIsReadWithoutTheRest(t *testing.T) {
 	served := registry.New(t, registry.Options{})
 	img := pushed(t, served, "actions/a", strings.Repeat("binary", 1000))
-	r := New(plain(served))
-	files := Cached(r, 0)
+	o, secret := plain(served), []byte(`{"auths":{}}`)
+	o.Credentials = func(context.Context, verify.Subject) ([][]byte, error) { return [][]byte{secret}, nil }
+	files := Cached(New(o), 0)
 	served.Reset()
 	for _, want := range []int{2, 2} {
 		got, err := files.ReadFile(context.Background(), img, ContractPath, nobody())
@@ -313,8 +314,12 @@ func TestContractIsReadWithoutTheRest(t *testing.T) {
 			t.Errorf("%d requests, want %d: %v", n, want, served.Log())
 		}
 	}
-	if _, err := files.ReadFile(context.Background(), img, ContractPath, verify.Subject{Namespace: "other"}); err != nil || served.Requests() != 4 {
-		t.Errorf("another namespace: error %v, %d requests", err, served.Requests())
+	if _, err := files.ReadFile(context.Background(), img, ContractPath, verify.Subject{Namespace: "other"}); err != nil || served.Requests() != 2 {
+		t.Errorf("another namespace with the same pull secrets: error %v, %d requests", err, served.Requests())
+	}
+	secret = []byte(`{"auths":{"other.example.com":{}}}`)
+	if _, err := files.ReadFile(context.Background(), img, ContractPath, nobody()); err != nil || served.Requests() != 4 {
+		t.Errorf("another pull secret: error %v, %d requests", err, served.Requests())
 	}
 }
 

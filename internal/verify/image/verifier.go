@@ -36,14 +36,16 @@ func New(policies Policies, registry *images.Registry) *Verifier {
 	return &Verifier{policies: policies, registry: registry}
 }
 
-// Key reads the policies only.
+// Key reads the policies and the pull secrets only.
 func (v *Verifier) Key(ctx context.Context, img verify.Image, who verify.Subject) (verify.Key, error) {
 	set, matched, err := v.match(ctx, img, who)
 	if err != nil {
 		return verify.Key{}, err
 	}
-	// Until the registry can tell credentials apart, whoever they are for does.
-	scope := who.Namespace + "/" + who.ServiceAccount
+	scope, err := v.registry.Scope(ctx, who)
+	if err != nil {
+		return verify.Key{}, fmt.Errorf("verify image %s: %w", img, err)
+	}
 	return verify.Key{PolicySet: set.Hash(), Policies: names(matched), Version: version, Scope: scope}, nil
 }
 
