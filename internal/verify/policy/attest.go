@@ -21,64 +21,64 @@ func predicateTypes() map[string]string {
 	}
 }
 
-func (c *compiler) attestations(at string, from []attestation) ([]Attestation, error) {
-	if len(from) > maxAttestations {
-		return nil, fmt.Errorf("%s.attestations: %d entries, at most %d are read", at, len(from), maxAttestations)
+func (c *compiler) attestations(at string, a authority, out *Authority) error {
+	if len(a.Attestations) > maxAttestations {
+		return fmt.Errorf("%s.attestations: %d entries, at most %d are read", at, len(a.Attestations), maxAttestations)
 	}
-	var all []Attestation
 	seen := map[string]bool{}
-	for i, a := range from {
+	for i, from := range a.Attestations {
 		at := fmt.Sprintf("%s.attestations[%d]", at, i)
-		if a.Name == "" || seen[a.Name] {
-			return nil, fmt.Errorf("%s.name: %q is not a name of its own", at, a.Name)
+		if from.Name == "" || seen[from.Name] {
+			return fmt.Errorf("%s.name: %q is not a name of its own", at, from.Name)
 		}
-		seen[a.Name] = true
-		one := Attestation{Name: a.Name, PredicateType: a.PredicateType}
-		if uri, short := predicateTypes()[a.PredicateType]; short {
+		seen[from.Name] = true
+		one := Attestation{Name: from.Name, PredicateType: from.PredicateType}
+		if uri, short := predicateTypes()[from.PredicateType]; short {
 			one.PredicateType = uri
-		} else if u, err := url.Parse(a.PredicateType); err != nil || u.Scheme == "" {
-			return nil, fmt.Errorf("%s.predicateType: %q is neither a URI nor a name that cosign knows, such as slsaprovenance1 or spdxjson", at, a.PredicateType)
+		} else if u, err := url.Parse(from.PredicateType); err != nil || u.Scheme == "" {
+			return fmt.Errorf("%s.predicateType: %q is neither a URI nor a name that cosign knows, such as slsaprovenance1 or spdxjson", at, from.PredicateType)
 		}
-		if a.Policy != nil {
+		if from.Policy != nil {
 			var err error
-			if one.Rule, err = c.rule(at+".policy", *a.Policy); err != nil {
-				return nil, err
+			if one.Rule, err = c.rule(at+".policy", *from.Policy); err != nil {
+				return err
 			}
 		}
-		all = append(all, one)
+		out.Attestations = append(out.Attestations, one)
 	}
-	return all, nil
+	return nil
 }
 
 func (c *compiler) rule(at string, r rule) (Program, error) {
 	text := r.Data
 	switch {
 	case r.Remote != nil:
-		return nil, fmt.Errorf("%s.remote is not supported: a rule that another server can change is nothing to rely on; put it into data or a ConfigMap", at)
+		return nil, fmt.Errorf("%s.remote is not supported: what runs must not depend on a server being there, nor a policy make the controller ask one; put the text into data or a ConfigMap", at)
 	case r.FetchConfigFile || r.IncludeSpec || r.IncludeObjectMeta || r.IncludeTypeMeta:
-		return nil, fmt.Errorf("%s: fetchConfigFile, includeSpec, includeObjectMeta and includeTypeMeta are not supported: a rule sees the statement alone", at)
+		return nil, fmt.Errorf("%s: fetchConfigFile, includeSpec, includeObjectMeta and includeTypeMeta are not supported: a rule sees what was signed, and neither image nor pod", at)
 	case (r.Data != "") == (r.ConfigMapRef != nil):
 		return nil, fmt.Errorf("%s: exactly one of data and configMapRef is needed", at)
+	case c.in.Rules == nil:
+		return nil, fmt.Errorf("%s: rules are not understood here", at)
 	case r.ConfigMapRef != nil:
 		var err error
 		if text, err = c.configMap(*r.ConfigMapRef); err != nil {
 			return nil, fmt.Errorf("%s.configMapRef: %w", at, err)
 		}
-	}
-	if c.in.Rules == nil {
-		return nil, fmt.Errorf("%s: rules are not understood here", at)
+		c.read = append(c.read, text)
 	}
 	program, err := c.in.Rules(r.Type, text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
-	// A ConfigMap can change while the policy stays.
-	c.read = append(c.read, text)
 	return program, nil
 }
 
 func (c *compiler) configMap(ref configMapRef) (string, error) {
-	if c.in.ConfigMaps == nil {
+	switch {
+	case ref.Name == "" || ref.Key == "":
+		return "", errors.New("name and key are needed")
+	case c.in.ConfigMaps == nil:
 		return "", errors.New("no ConfigMap can be read here")
 	}
 	data, err := c.in.ConfigMaps(ref.Namespace, ref.Name)

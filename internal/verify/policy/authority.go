@@ -2,22 +2,31 @@ package policy
 
 import (
 	"crypto"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
+
+// maxPullSecrets bounds one source; each is a read for each verification.
+const maxPullSecrets = 16
 
 // compiler compiles one policy.
 type compiler struct {
 	in    Inputs
 	roots roots
-	// read is what was read beside the policy itself: it belongs to the hash.
+	// read is what was read beside the policy itself, or its hash: it can change
+	// while the policy stays.
 	read []string
 }
+
+// errNever marks an authority that Policy Controller takes and can never
+// satisfy: in compat mode it fails, and the others of its policy still count.
+var errNever = errors.New("Policy Controller never accepts it")
 
 // authority refuses the whole policy for one authority that it cannot use: to
 // leave that one out could hide from its author that it never counts.
 func (c *compiler) authority(at string, a authority) (Authority, error) {
-	out := Authority{Name: a.Name}
 	kinds := 0
 	for _, set := range []bool{a.Key != nil, a.Keyless != nil, a.Static != nil} {
 		if set {
@@ -25,52 +34,53 @@ func (c *compiler) authority(at string, a authority) (Authority, error) {
 		}
 	}
 	if kinds != 1 {
-		return out, fmt.Errorf("%s: exactly one of key, keyless, static is needed, %d are set", at, kinds)
+		return Authority{}, fmt.Errorf("%s: exactly one of key, keyless, static is needed, %d are set", at, kinds)
 	}
 	if a.Static != nil {
-		return out, a.compileStatic(at, &out)
+		return a.compileStatic(at)
 	}
-	steps := []func(string, authority, *Authority) error{c.format, c.key, c.source, c.trust}
+	steps := []func(string, authority, *Authority) error{c.format, c.key, c.source, c.trust, c.attestations}
 	if a.Keyless != nil {
 		steps[1] = c.keyless
 	}
+	out := Authority{}
 	for _, step := range steps {
-		if err := step(at, a, &out); err != nil {
-			return out, err
+		err := step(at, a, &out)
+		if errors.Is(err, errNever) {
+			return Authority{Static: &Static{Message: oneLine(err)}}, nil
+		}
+		if err != nil {
+			return Authority{}, err
 		}
 	}
-	var err error
-	out.Attestations, err = c.attestations(at, a.Attestations)
-	return out, err
+	return out, nil
 }
 
-func (a authority) compileStatic(at string, out *Authority) error {
+func (a authority) compileStatic(at string) (Authority, error) {
 	if a.CTLog != nil || a.SignatureFormat != "" || a.RFC3161 != nil || len(a.Source) > 0 || len(a.Attestations) > 0 {
-		return fmt.Errorf("%s.static: it excludes ctlog, rfc3161timestamp, source, attestations and signatureFormat", at)
+		return Authority{}, fmt.Errorf("%s.static: it excludes ctlog, rfc3161timestamp, source, attestations and signatureFormat", at)
 	}
 	switch a.Static.Action {
 	case "pass":
-		out.Static = &Static{Pass: true}
+		return Authority{Static: &Static{Pass: true}}, nil
 	case "fail":
-		out.Static = &Static{Message: a.Static.Message}
+		return Authority{Static: &Static{Message: a.Static.Message}}, nil
 	default:
-		return fmt.Errorf("%s.static.action: %q is neither pass nor fail", at, a.Static.Action)
+		return Authority{}, fmt.Errorf("%s.static.action: %q is neither pass nor fail", at, a.Static.Action)
 	}
-	return nil
 }
 
 // format says which formats count. Policy Controller reads one of them only,
-// the legacy one if nothing is said, and bundles only for attestations.
+// the legacy one if nothing is said, and bundles only as attestations.
 func (c *compiler) format(at string, a authority, out *Authority) error {
 	format, known := map[string]Format{"": AnyFormat, "legacy": Legacy, "bundle": Bundle}[a.SignatureFormat]
-	if !known {
+	switch {
+	case !known:
 		return fmt.Errorf("%s.signatureFormat: %q is neither legacy nor bundle", at, a.SignatureFormat)
-	}
-	if c.in.Compat && format == Bundle && (a.Keyless == nil || len(a.Attestations) == 0 || len(a.Keyless.Identities) > 1) {
-		return fmt.Errorf("%s.signatureFormat: Policy Controller takes bundle for attestations by one identity alone", at)
-	}
-	if c.in.Compat && format == AnyFormat {
+	case c.in.Compat && format == AnyFormat:
 		format = Legacy
+	case c.in.Compat && format == Bundle && (a.Keyless == nil || len(a.Attestations) == 0 || len(a.Keyless.Identities) > 1):
+		return fmt.Errorf("%s.signatureFormat: %w: bundle is for attestations by one keyless identity", at, errNever)
 	}
 	out.Format = format
 	return nil
@@ -78,55 +88,58 @@ func (c *compiler) format(at string, a authority, out *Authority) error {
 
 func (c *compiler) key(at string, a authority, out *Authority) error {
 	at += ".key"
-	algorithm, known := map[string]crypto.Hash{"": crypto.SHA256, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}[strings.ToLower(a.Key.HashAlgorithm)]
+	hash, known := map[string]crypto.Hash{"": crypto.SHA256, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}[strings.ToLower(a.Key.HashAlgorithm)]
 	if !known {
 		return fmt.Errorf("%s.hashAlgorithm: %q is none of sha256, sha384 and sha512", at, a.Key.HashAlgorithm)
 	}
-	text, err := a.Key.text(c.in.Secrets)
+	text, err := c.text(a.Key)
 	if err != nil {
 		return fmt.Errorf("%s: %w", at, err)
 	}
-	if out.Keys, err = ParseKeys(text); err != nil {
+	if out.Keys, err = ParseKeys([]byte(text)); err != nil {
 		return fmt.Errorf("%s: %w", at, err)
 	}
+	if c.in.Compat {
+		out.Keys = out.Keys[:1]
+	}
 	for i := range out.Keys {
-		out.Keys[i].Hash = algorithm
+		out.Keys[i].Hash = hash
 	}
 	return nil
 }
 
-// isRepository wants a registry and a path; what is inside is checked where it
-// is opened.
-func isRepository(name string) bool {
-	host, path, found := strings.Cut(name, "/")
-	return found && strings.ContainsAny(host, ".:") && path != "" && !strings.ContainsAny(name, "@ \t\n") && !strings.Contains(path, ":")
-}
+var (
+	// repositories have a registry in front, or it could be taken for a path.
+	repositories = regexp.MustCompile(`\A([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+:[0-9]{1,5}|localhost)(/[a-z0-9]+([._-]+[a-z0-9]+)*)+\z`)
+	// prefixes leave room in a tag of 128 characters for "sha256-", 64 digits and
+	// ".sig".
+	prefixes = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9._-]{0,49}\z`)
+)
 
+// source must not be a way to have anything but a repository asked.
 func (c *compiler) source(at string, a authority, out *Authority) error {
-	at += ".source"
 	if len(a.Source) == 0 {
 		return nil
 	}
 	if len(a.Source) > 1 {
-		return fmt.Errorf("%s: %d entries, one is read", at, len(a.Source))
+		return fmt.Errorf("%s.source: %d entries, one is read", at, len(a.Source))
 	}
+	at += ".source[0]"
 	from := a.Source[0]
-	if from.OCI != "" && !isRepository(from.OCI) {
-		return fmt.Errorf("%s[0].oci: %q is no repository with its registry, such as registry.example.com/signatures", at, from.OCI)
+	switch {
+	case from.OCI != "" && !(len(from.OCI) <= 255 && repositories.MatchString(from.OCI)):
+		return fmt.Errorf("%s.oci: %q is no repository with its registry, such as registry.example.com/signatures", at, from.OCI)
+	case from.TagPrefix != "" && !prefixes.MatchString(from.TagPrefix):
+		return fmt.Errorf("%s.tagPrefix: %q is not the beginning of a tag, of at most 50 characters", at, from.TagPrefix)
+	case len(from.SignaturePullSecrets) > maxPullSecrets:
+		return fmt.Errorf("%s.signaturePullSecrets: %d entries, at most %d are read", at, len(from.SignaturePullSecrets), maxPullSecrets)
 	}
 	out.Source = Source{Repository: from.OCI, TagPrefix: from.TagPrefix}
-	for _, secret := range from.SignaturePullSecrets {
+	for i, secret := range from.SignaturePullSecrets {
+		if secret.Name == "" {
+			return fmt.Errorf("%s.signaturePullSecrets[%d].name is missing", at, i)
+		}
 		out.Source.PullSecrets = append(out.Source.PullSecrets, secret.Name)
 	}
 	return nil
-}
-
-// trust says which roots vouch for log and time.
-func (c *compiler) trust(at string, a authority, out *Authority) error {
-	var err error
-	if out.Log, err = c.log(at, a, out); err != nil {
-		return err
-	}
-	out.Stamp, err = c.stamp(at, a)
-	return err
 }

@@ -2,8 +2,6 @@ package policy
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +27,7 @@ type Inputs struct {
 	// read.
 	ConfigMaps func(namespace, name string) (map[string]string, error)
 	// Rules compiles the rules in policies; nil means that none are understood.
+	// It must depend on its arguments alone.
 	Rules func(language, text string) (Program, error)
 	// Public is the root where a policy names none; nil closes such a policy.
 	Public *Root
@@ -48,12 +47,11 @@ func Compile(in Inputs) *Set {
 		c := &compiler{in: in, roots: trusted}
 		compiled, spec := c.compile(object)
 		set.policies = append(set.policies, compiled)
-		parts = append(parts, compiled.fingerprint(spec, c.read))
+		parts = append(parts, c.fingerprint(compiled, spec))
 	}
 	slices.SortStableFunc(set.policies, func(a, b Compiled) int { return cmp.Compare(a.Name, b.Name) })
 	slices.Sort(parts)
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
-	set.hash = "sha256:" + hex.EncodeToString(sum[:])
+	set.hash = hash(parts)
 	return set
 }
 
@@ -74,14 +72,15 @@ func (c *compiler) compile(object []byte) (Compiled, []byte) {
 	out := Compiled{Name: cmp.Or(h.Metadata.Name, "(without name)")}
 	globs, globErr := readGlobs(h.Spec)
 	out.globs = globs
-	var d document
+	var d document[spec]
 	strict, err := kjson.UnmarshalStrict(object, &d)
 	if err := errors.Join(append(strict, err, globErr)...); err != nil {
 		out.Closed = oneLine(err)
 		return out, h.Spec
 	}
 	if err := c.fill(&out, d); err != nil {
-		out.Closed, out.Authorities, out.match = oneLine(err), nil, nil
+		// Neither a warning nor a match may narrow what a closed policy guards.
+		out = Compiled{Name: out.Name, Closed: oneLine(err), globs: globs}
 	}
 	return out, h.Spec
 }
@@ -109,8 +108,8 @@ func readGlobs(raw []byte) ([]glob, error) {
 	return globs, nil
 }
 
-func (c *compiler) fill(out *Compiled, d document) error {
-	if err := d.usable(); err != nil {
+func (c *compiler) fill(out *Compiled, d document[spec]) error {
+	if err := usable(d); err != nil {
 		return err
 	}
 	out.Warn = d.Spec.Mode == "warn"
@@ -132,7 +131,7 @@ func (c *compiler) fill(out *Compiled, d document) error {
 	return nil
 }
 
-func (d document) usable() error {
+func usable(d document[spec]) error {
 	version := strings.TrimPrefix(d.APIVersion, Group+"/")
 	n := len(d.Spec.Authorities)
 	switch {
@@ -141,7 +140,7 @@ func (d document) usable() error {
 	case d.Spec.Mode != "" && d.Spec.Mode != "enforce" && d.Spec.Mode != "warn":
 		return fmt.Errorf("spec.mode: %q is neither enforce nor warn", d.Spec.Mode)
 	case d.Spec.Policy != nil:
-		return errors.New("spec.policy is not supported: put the rule into the policy of an attestation")
+		return errors.New("spec.policy is not supported: put the rule into the policy of an attestation, where it judges what was signed")
 	case n == 0 || n > maxAuthorities:
 		return fmt.Errorf("spec.authorities: %d entries, 1 to %d are needed", n, maxAuthorities)
 	default:
@@ -154,25 +153,6 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 // fingerprint covers the text of the policy, whatever was read for it and
 // whether it is closed: a Secret or a TrustRoot can change while the policy
 // stays.
-func (c Compiled) fingerprint(spec []byte, read []string) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q", c.Name, c.Closed, spec, read)
-	for _, a := range c.Authorities {
-		for _, k := range a.Keys {
-			fmt.Fprintf(h, " %q", k.full)
-		}
-		for _, r := range a.trusted() {
-			fmt.Fprintf(h, " %q", r.Hash)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// trusted lists the roots of an authority.
-func (a Authority) trusted() []*Root {
-	all := []*Root{a.Log, a.Stamp}
-	if a.Keyless != nil {
-		all = append(all, a.Keyless.Root)
-	}
-	return slices.DeleteFunc(all, func(r *Root) bool { return r == nil })
+func (c *compiler) fingerprint(out Compiled, spec []byte) string {
+	return hash(fmt.Sprintf("%q %q %q %q", out.Name, out.Closed, spec, c.read))
 }

@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 const (
@@ -30,26 +29,27 @@ const (
 type Secrets func(namespace, name string) (map[string][]byte, error)
 
 // text reads what a reference names: keys or certificates in PEM form.
-func (k *keyRef) text(secrets Secrets) ([]byte, error) {
+func (c *compiler) text(k *keyRef) (string, error) {
 	switch {
 	case k.KMS != "":
-		return nil, fmt.Errorf("kms is not supported, because it would need a cloud's SDK and its credentials: export the public key of %s and put it into data", k.KMS)
+		return "", fmt.Errorf("kms is not supported, because it would need a cloud's SDK and its credentials: export the public key of %s and put it into data", k.KMS)
 	case (k.SecretRef != nil) == (k.Data != ""):
-		return nil, errors.New("exactly one of data and secretRef is needed")
+		return "", errors.New("exactly one of data and secretRef is needed")
 	case k.SecretRef == nil:
-		return []byte(k.Data), nil
-	case secrets == nil:
-		return nil, errors.New("secretRef: no Secret can be read here")
+		return k.Data, nil
+	case c.in.Secrets == nil:
+		return "", errors.New("secretRef: no Secret can be read here")
 	}
-	data, err := secrets(k.SecretRef.Namespace, k.SecretRef.Name)
+	data, err := c.in.Secrets(k.SecretRef.Namespace, k.SecretRef.Name)
 	if err != nil {
-		return nil, fmt.Errorf("secretRef: read Secret %q: %w", k.SecretRef.Name, err)
+		return "", fmt.Errorf("secretRef: read Secret %q: %w", k.SecretRef.Name, err)
 	}
 	text, err := publicEntry(data)
 	if err != nil {
-		return nil, fmt.Errorf("secretRef: Secret %q: %w", k.SecretRef.Name, err)
+		return "", fmt.Errorf("secretRef: Secret %q: %w", k.SecretRef.Name, err)
 	}
-	return text, nil
+	c.read = append(c.read, string(text))
+	return string(text), nil
 }
 
 func publicEntry(data map[string][]byte) ([]byte, error) {
@@ -65,31 +65,20 @@ func publicEntry(data map[string][]byte) ([]byte, error) {
 	return nil, nil
 }
 
-// ParseKeys reads one or more public keys in PEM form. Anything else in the
-// text is an error: a key that is silently left out may be the one that counts.
+// ParseKeys reads one or more public keys in PEM form and nothing else.
 func ParseKeys(text []byte) ([]Key, error) {
 	var keys []Key
-	for rest := text; strings.TrimSpace(string(rest)) != ""; {
-		block, tail := pem.Decode(rest)
-		if block == nil {
-			return nil, fmt.Errorf("after %d keys there is text that is no PEM block", len(keys))
-		}
-		if before, _, _ := strings.Cut(string(rest), "-----BEGIN"); strings.TrimSpace(before) != "" {
-			return nil, fmt.Errorf("after %d keys there is text outside of PEM blocks", len(keys))
-		}
+	err := eachBlock(text, func(block *pem.Block) error {
 		key, err := parseKey(block)
 		if err != nil {
-			return nil, fmt.Errorf("key %d: %w", len(keys)+1, err)
+			return fmt.Errorf("key %d: %w", len(keys)+1, err)
 		}
 		if keys = append(keys, key); len(keys) > maxKeys {
-			return nil, fmt.Errorf("more than %d keys", maxKeys)
+			return fmt.Errorf("more than %d keys", maxKeys)
 		}
-		rest = tail
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("there is no key")
-	}
-	return keys, nil
+		return nil
+	})
+	return keys, err
 }
 
 func parseKey(block *pem.Block) (Key, error) {
@@ -110,7 +99,7 @@ func parseKey(block *pem.Block) (Key, error) {
 		return Key{}, err
 	}
 	fingerprint, err := Fingerprint(public)
-	return Key{Public: public, Hash: crypto.SHA256, Fingerprint: fingerprint, full: sha256.Sum256(block.Bytes)}, err
+	return Key{Public: public, Hash: crypto.SHA256, Fingerprint: fingerprint}, err
 }
 
 func strong(public crypto.PublicKey) error {

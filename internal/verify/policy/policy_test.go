@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -66,15 +67,16 @@ func one(t testing.TB, s *Set) Compiled {
 
 func TestKeyAuthority(t *testing.T) {
 	first, second := publicKey(t), publicKey(t)
-	c := one(t, Compile(Inputs{Policies: [][]byte{object(t, `
+	in := Inputs{Policies: [][]byte{object(t, `
 images: [{glob: "registry.example.com/**"}]
 mode: enforce
 authorities:
 - name: ours
-  key: {data: `+quoted(first+"\n"+second)+`, hashAlgorithm: sha256}
+  key: {data: `+quoted(first+"\n"+second)+`, hashAlgorithm: sha384}
 - key: {data: `+quoted(second)+`}
   signatureFormat: bundle
-`)}}))
+`)}}
+	c := one(t, Compile(in))
 	if c.Closed != "" || len(c.Authorities) != 2 {
 		t.Fatalf("compiled to %+v", c)
 	}
@@ -87,6 +89,19 @@ authorities:
 	}
 	if fp := ours.Keys[0].Fingerprint; len(fp) != len("sha256:")+16 || fp == ours.Keys[1].Fingerprint {
 		t.Errorf("fingerprint is %q", fp)
+	}
+}
+
+func TestKeysAndTheirHash(t *testing.T) {
+	first, second := publicKey(t), publicKey(t)
+	in := Inputs{Policies: [][]byte{object(t, "images: [{glob: \"**\"}]\nauthorities: [{key: {data: "+quoted(first+second)+", hashAlgorithm: SHA384}}]")}}
+	keys := one(t, Compile(in)).Authorities[0].Keys
+	if len(keys) != 2 || keys[1].Hash != crypto.SHA384 {
+		t.Errorf("keys are %v", keys)
+	}
+	in.Compat = true
+	if got := one(t, Compile(in)).Authorities[0].Keys; len(got) != 1 || got[0].Fingerprint != keys[0].Fingerprint {
+		t.Errorf("compat: keys are %v, Policy Controller reads the first", got)
 	}
 }
 
@@ -149,20 +164,22 @@ func TestClosed(t *testing.T) {
 		"attestations":          {authority(`{key: {data: ` + key + `}, attestations: [{name: a, predicateType: b}]}`), `spec.authorities[0].attestations[0].predicateType: "b" is neither a URI`},
 		"source":                {authority(`{key: {data: ` + key + `}, source: [{oci: x}]}`), `source[0].oci: "x" is no repository`},
 		"timestamps":            {authority(`{key: {data: ` + key + `}, rfc3161timestamp: {trustRootRef: x}}`), `rfc3161timestamp.trustRootRef: there is no TrustRoot "x"`},
-		"log online":            {authority(`{key: {data: ` + key + `}, ctlog: {url: "https://x"}}`), "ctlog.url: nothing is known of the log https://x: name a TrustRoot"},
+		"log online":            {authority(`{key: {data: ` + key + `}, ctlog: {url: "https://x"}}`), "ctlog: trustRootRef is missing: nothing is known of the key of the log https://x"},
 		"log of a trust root":   {authority(`{key: {data: ` + key + `}, ctlog: {trustRootRef: x}}`), `ctlog.trustRootRef: there is no TrustRoot "x"`},
 		"format":                {authority(`{key: {data: ` + key + `}, signatureFormat: paper}`), `signatureFormat: "paper"`},
 		"hash":                  {authority(`{key: {data: ` + key + `, hashAlgorithm: md5}}`), `hashAlgorithm: "md5" is none of`},
 		"key without source":    {authority(`{key: {}}`), "exactly one of data and secretRef"},
 		"key with two sources":  {authority(`{key: {data: ` + key + `, secretRef: {name: x}}}`), "exactly one of data and secretRef"},
 		"no reader of Secrets":  {authority(`{key: {secretRef: {name: x}}}`), "no Secret can be read here"},
-		"key no PEM":            {authority(`{key: {data: AAAA}}`), "no PEM block"},
-		"second key no PEM":     {authority(`{key: {data: ` + strings.TrimSuffix(key, `"`) + `junk"}}`), "after 1 keys"},
+		"key no PEM":            {authority(`{key: {data: AAAA}}`), "after 0 PEM blocks there is text that is none"},
+		"first key unreadable":  {authority(`{key: {data: "-----BEGIN PUBLIC KEY-----\n!\n-----END PUBLIC KEY-----\n` + key[1:] + `}}`), "after 0 PEM blocks"},
+		"text between keys":     {authority(`{key: {data: ` + strings.TrimSuffix(key, `"`) + `junk\n` + key[1:] + `}}`), "after 1 PEM blocks"},
+		"second key no PEM":     {authority(`{key: {data: ` + strings.TrimSuffix(key, `"`) + `junk"}}`), "after 1 PEM blocks"},
 		"private key":           {authority(`{key: {data: "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"}}`), `"PRIVATE KEY" is not a public key`},
 		"weak key":              {authority(`{key: {data: ` + weak + `}}`), "1024 bits is too short"},
 		"static maybe":          {authority(`{static: {action: maybe}}`), `"maybe" is neither pass nor fail`},
 		"static with log":       {authority(`{static: {action: pass}, ctlog: {}}`), "excludes ctlog"},
-		"keyless":               {authority(`{keyless: {url: "https://x", identities: [{issuer: i, subject: s}]}}`), "keyless.url: nothing is known of the certificates of https://x: name a TrustRoot"},
+		"keyless":               {authority(`{keyless: {url: "https://x", identities: [{issuer: i, subject: s}]}}`), "keyless.url: nothing is known of the certificates of https://x: name the TrustRoot"},
 		"keyless and log":       {authority(`{keyless: {url: "https://x"}, ctlog: {url: "https://y"}}`), "name the issuer and the subject"},
 		"keyless half identity": {authority(`{keyless: {identities: [{issuer: i}]}}`), "identities[0] lacks subject (or subjectRegExp)"},
 		"bad glob":              {`images: [{glob: "a b"}]` + "\n" + good, "spec.images[0]"},

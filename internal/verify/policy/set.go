@@ -123,9 +123,6 @@ type Key struct {
 	// Fingerprint is "sha256:" and 16 hexadecimal digits of the hash of the key
 	// in DER form.
 	Fingerprint string
-
-	// full is never shortened, so that Set.Hash cannot be led to a collision.
-	full [32]byte
 }
 
 // Object says for what an image is wanted; see the policies' field match.
@@ -139,7 +136,7 @@ type Problem struct {
 	Policy, Message string
 }
 
-// Hash changes whenever a policy or a key changes.
+// Hash changes whenever a policy, or what it names, changes.
 func (s *Set) Hash() string { return s.hash }
 
 // Compat reports whether the set judges as Policy Controller does.

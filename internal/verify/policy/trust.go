@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -23,43 +24,30 @@ const (
 	maxRootParts = 32
 )
 
-// roots are all TrustRoots by name; those that cannot be used are kept with
-// the reason, so that who names one of them is told.
-type roots map[string]rootOrReason
-
-type rootOrReason struct {
-	root *Root
-	err  error
-}
+// roots are all TrustRoots by name. Of one that cannot be used the reason is
+// kept, so that who names it is told.
+type roots map[string]func() (*Root, error)
 
 func compileRoots(objects [][]byte) roots {
 	all := roots{}
 	for _, object := range objects {
 		var h header
-		if err := kjson.UnmarshalCaseSensitivePreserveInts(object, &h); err != nil || h.Metadata.Name == "" {
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(object, &h); err != nil {
 			continue // nobody can name it
 		}
 		root, err := compileRoot(object)
 		if err != nil {
-			err = fmt.Errorf("TrustRoot %q cannot be used: %s", h.Metadata.Name, oneLine(err))
+			root, err = nil, fmt.Errorf("TrustRoot %q cannot be used: %s", h.Metadata.Name, oneLine(err))
 		} else {
 			root.Name = h.Metadata.Name
 		}
-		all[h.Metadata.Name] = rootOrReason{root, err}
+		all[h.Metadata.Name] = func() (*Root, error) { return root, err }
 	}
 	return all
 }
 
-func (r roots) find(name string) (*Root, error) {
-	found, ok := r[name]
-	if !ok {
-		return nil, fmt.Errorf("there is no TrustRoot %q", name)
-	}
-	return found.root, found.err
-}
-
 func compileRoot(object []byte) (*Root, error) {
-	var d trustRoot
+	var d document[rootSpec]
 	strict, err := kjson.UnmarshalStrict(object, &d)
 	if err := errors.Join(append(strict, err)...); err != nil {
 		return nil, err
@@ -67,27 +55,22 @@ func compileRoot(object []byte) (*Root, error) {
 	if d.Kind != rootKind || d.APIVersion != Group+"/"+v1alpha1 {
 		return nil, fmt.Errorf("%s %s is not a %s of %s/%s", d.APIVersion, d.Kind, rootKind, Group, v1alpha1)
 	}
-	root, given := &Root{}, 0
-	if d.Spec.Remote != nil {
-		given++
-		root.Remote, err = d.Spec.Remote.compile()
+	root := &Root{Keys: d.Spec.SigstoreKeys, Repository: d.Spec.Repository, Remote: d.Spec.Remote}
+	given := 0
+	if root.Keys != nil {
+		given, err = given+1, root.Keys.complete()
 	}
-	if d.Spec.Repository != nil {
-		given++
-		root.Repository, err = d.Spec.Repository.compile()
+	if root.Repository != nil {
+		given, err = given+1, root.Repository.complete()
 	}
-	if d.Spec.SigstoreKeys != nil {
-		given++
-		root.Keys, err = d.Spec.SigstoreKeys.compile()
+	if root.Remote != nil {
+		given, err = given+1, root.Remote.complete()
 	}
 	if given != 1 {
 		return nil, fmt.Errorf("spec: exactly one of remote, repository and sigstoreKeys is needed, %d are set", given)
 	}
-	if err != nil {
-		return nil, err
-	}
 	root.Hash = hash(d.Spec)
-	return root, nil
+	return root, err
 }
 
 // hash covers every field of what can be written as JSON.
@@ -97,101 +80,120 @@ func hash(spec any) string {
 		panic(err) // strings and bytes always can
 	}
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-func (r *rootRemote) compile() (*RootRemote, error) {
+// isRootJSON looks at the outside only: signatures are judged where it is used.
+func isRootJSON(text []byte) bool {
+	var r struct{ Signed, Signatures json.RawMessage }
+	return json.Unmarshal(text, &r) == nil && len(r.Signed) > 0 && len(r.Signatures) > 0
+}
+
+func (r *RootRemote) complete() error {
+	r.Targets, r.Target = cmp.Or(r.Targets, "targets"), cmp.Or(r.Target, "trusted_root.json")
 	mirror, err := url.Parse(r.Mirror)
 	switch {
 	case err != nil || mirror.Host == "" || mirror.Scheme != "https" && mirror.Scheme != "http":
-		return nil, fmt.Errorf("spec.remote.mirror: %q is no URL of a server", r.Mirror)
-	case mirror.User != nil || mirror.RawQuery != "":
-		return nil, errors.New("spec.remote.mirror: a mirror has neither user nor query")
-	case len(r.Root) == 0:
-		return nil, errors.New("spec.remote.root: the first root.json is needed")
-	case cmp.Or(r.Targets, "targets") != "targets":
-		return nil, fmt.Errorf("spec.remote.targets: %q is not supported, only targets", r.Targets)
+		return fmt.Errorf("spec.remote.mirror: %q is no URL of a server", r.Mirror)
+	case mirror.User != nil || mirror.RawQuery != "" || mirror.Fragment != "":
+		return errors.New("spec.remote.mirror: a mirror has neither user nor query nor fragment")
+	case !isRootJSON(r.Root):
+		return errors.New("spec.remote.root: a root.json, with signed and signatures, is needed")
+	case r.Targets != "targets":
+		return fmt.Errorf("spec.remote.targets: %q is not supported, only targets", r.Targets)
 	}
-	return &RootRemote{Root: r.Root, Mirror: r.Mirror, Target: cmp.Or(r.TrustedRootTarget, "trusted_root.json")}, nil
+	return nil
 }
 
-func (r *rootRepository) compile() (*RootRepository, error) {
-	if len(r.Root) == 0 || len(r.MirrorFS) == 0 {
-		return nil, errors.New("spec.repository: root and mirrorFS are needed")
+func (r *RootRepository) complete() error {
+	r.Targets, r.Target = cmp.Or(r.Targets, "targets"), cmp.Or(r.Target, "trusted_root.json")
+	switch {
+	case !isRootJSON(r.Root):
+		return errors.New("spec.repository.root: a root.json, with signed and signatures, is needed")
+	case !bytes.HasPrefix(r.Mirror, []byte{0x1f, 0x8b}):
+		return errors.New("spec.repository.mirrorFS: a gzipped tar file is needed")
 	}
-	return &RootRepository{Root: r.Root, Mirror: r.MirrorFS, Targets: cmp.Or(r.Targets, "targets"), Target: cmp.Or(r.TrustedRootTarget, "trusted_root.json")}, nil
+	return nil
 }
 
-func (k *rootKeys) compile() (*RootKeys, error) {
-	at := "spec.sigstoreKeys."
-	out := &RootKeys{}
-	var err error
-	for _, list := range []struct {
+func (k *RootKeys) complete() error {
+	parts := []struct {
 		field string
-		from  []rootAuthority
-		to    *[]RootAuthority
-	}{{"certificateAuthorities", k.CertificateAuthorities, &out.Authorities}, {"timestampAuthorities", k.TimestampAuthorities, &out.Stamps}} {
-		if *list.to, err = compileAuthorities(list.from); err != nil {
-			return nil, fmt.Errorf("%s%s%w", at, list.field, err)
+		n     int
+		part  func(int) error
+	}{
+		{"certificateAuthorities", len(k.Authorities), func(i int) error { return k.Authorities[i].complete() }},
+		{"timestampAuthorities", len(k.Stamps), func(i int) error { return k.Stamps[i].complete() }},
+		{"tLogs", len(k.Logs), func(i int) error { return k.Logs[i].complete() }},
+		{"ctLogs", len(k.CertificateLogs), func(i int) error { return k.CertificateLogs[i].complete() }},
+	}
+	for _, p := range parts {
+		if p.n > maxRootParts {
+			return fmt.Errorf("spec.sigstoreKeys.%s: %d entries, at most %d are read", p.field, p.n, maxRootParts)
+		}
+		for i := range p.n {
+			if err := p.part(i); err != nil {
+				return fmt.Errorf("spec.sigstoreKeys.%s[%d].%w", p.field, i, err)
+			}
 		}
 	}
-	for _, list := range []struct {
-		field string
-		from  []rootLog
-		to    *[]RootLog
-	}{{"tLogs", k.TLogs, &out.Logs}, {"ctLogs", k.CTLogs, &out.CertificateLogs}} {
-		if *list.to, err = compileLogs(list.from); err != nil {
-			return nil, fmt.Errorf("%s%s%w", at, list.field, err)
-		}
-	}
-	return out, nil
+	return nil
 }
 
-func compileAuthorities(from []rootAuthority) ([]RootAuthority, error) {
-	if len(from) > maxRootParts {
-		return nil, fmt.Errorf(": %d entries, at most %d are read", len(from), maxRootParts)
+func (a *RootAuthority) complete() error {
+	if err := certificates(a.Chain); err != nil {
+		return fmt.Errorf("certChain: %w", err)
 	}
-	var all []RootAuthority
-	for i, a := range from {
-		if err := certificates(a.CertChain); err != nil {
-			return nil, fmt.Errorf("[%d].certChain: %w", i, err)
-		}
-		all = append(all, RootAuthority{URI: a.URI, Chain: a.CertChain})
-	}
-	return all, nil
+	return nil
 }
 
-// certificates checks the form only; what is in them is judged with the first
-// signature.
+func (l *RootLog) complete() error {
+	if l.HashAlgorithm != "sha-256" && l.HashAlgorithm != "sha256" {
+		return fmt.Errorf("hashAlgorithm: %q is not supported, only sha-256", l.HashAlgorithm)
+	}
+	l.HashAlgorithm = "sha-256"
+	keys, err := ParseKeys(l.PublicKey)
+	if err == nil && len(keys) > 1 {
+		err = fmt.Errorf("it holds %d keys; a log has one, make an entry for each", len(keys))
+	}
+	if err != nil {
+		return fmt.Errorf("publicKey: %w", err)
+	}
+	return nil
+}
+
+// certificates checks the form; whether they belong together is judged where
+// they are used.
 func certificates(text []byte) error {
-	for n := 1; ; n++ {
-		block, rest := pem.Decode(text)
-		if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(text)) > 0 && !bytes.HasPrefix(bytes.TrimSpace(text), []byte("-----BEGIN")) {
-			return fmt.Errorf("entry %d is no certificate in PEM form", n)
-		}
-		if n > maxChain {
+	n := 0
+	return eachBlock(text, func(block *pem.Block) error {
+		if n++; n > maxChain {
 			return fmt.Errorf("more than %d certificates", maxChain)
 		}
-		if text = rest; len(bytes.TrimSpace(text)) == 0 {
-			return nil
+		if block.Type != "CERTIFICATE" {
+			return fmt.Errorf("entry %d: PEM block %q is not a certificate", n, block.Type)
 		}
-	}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return fmt.Errorf("entry %d: %w", n, err)
+		}
+		return nil
+	})
 }
 
-func compileLogs(from []rootLog) ([]RootLog, error) {
-	if len(from) > maxRootParts {
-		return nil, fmt.Errorf(": %d entries, at most %d are read", len(from), maxRootParts)
-	}
-	var all []RootLog
-	for i, l := range from {
-		if l.HashAlgorithm != "sha-256" && l.HashAlgorithm != "sha256" {
-			return nil, fmt.Errorf("[%d].hashAlgorithm: %q is not supported, only sha-256", i, l.HashAlgorithm)
+// eachBlock wants PEM blocks and nothing around them: what is silently left out
+// may be what counts.
+func eachBlock(text []byte, do func(*pem.Block) error) error {
+	for n, rest := 0, bytes.TrimSpace(text); n == 0 || len(rest) > 0; n++ {
+		begin := []byte("-----BEGIN ")
+		block, tail := pem.Decode(rest)
+		// Decode leaves out what it cannot read and takes the next block.
+		if block == nil || !bytes.HasPrefix(rest, begin) || bytes.Count(rest[:len(rest)-len(tail)], begin) > 1 {
+			return fmt.Errorf("after %d PEM blocks there is text that is none", n)
 		}
-		keys, err := ParseKeys(l.PublicKey)
-		if err != nil || len(keys) != 1 {
-			return nil, fmt.Errorf("[%d].publicKey: one public key in PEM form is needed: %w", i, err)
+		if err := do(block); err != nil {
+			return err
 		}
-		all = append(all, RootLog{BaseURL: l.BaseURL, PublicKey: l.PublicKey})
+		rest = bytes.TrimSpace(tail)
 	}
-	return all, nil
+	return nil
 }

@@ -13,14 +13,14 @@ const (
 	rootKind = "TrustRoot"
 )
 
-// document is a ClusterImagePolicy as users write it. The types are our own
-// because Sigstore's bring four cloud SDKs along; the field names are public
-// API and therefore theirs. Status and metadata are of no interest.
-type document struct {
+// document is a ClusterImagePolicy or a TrustRoot as users write it. The types
+// are our own because Sigstore's bring four cloud SDKs along; the field names
+// are public API and therefore theirs. Status and metadata are of no interest.
+type document[Spec any] struct {
 	APIVersion string         `json:"apiVersion"`
 	Kind       string         `json:"kind"`
 	Metadata   map[string]any `json:"metadata"`
-	Spec       spec           `json:"spec"`
+	Spec       Spec           `json:"spec"`
 	Status     map[string]any `json:"status"`
 }
 
@@ -75,9 +75,13 @@ type static struct {
 }
 
 type source struct {
-	OCI                  string      `json:"oci"`
-	SignaturePullSecrets []secretRef `json:"signaturePullSecrets"`
-	TagPrefix            string      `json:"tagPrefix"`
+	OCI                  string    `json:"oci"`
+	SignaturePullSecrets []nameRef `json:"signaturePullSecrets"`
+	TagPrefix            string    `json:"tagPrefix"`
+}
+
+type nameRef struct {
+	Name string `json:"name"`
 }
 
 type rootRef struct {
@@ -127,55 +131,8 @@ type configMapRef struct {
 	Key       string `json:"key"`
 }
 
-// trustRoot is a TrustRoot as users write it; bytes are base64.
-type trustRoot struct {
-	APIVersion string         `json:"apiVersion"`
-	Kind       string         `json:"kind"`
-	Metadata   map[string]any `json:"metadata"`
-	Spec       rootSpec       `json:"spec"`
-	Status     map[string]any `json:"status"`
-}
-
 type rootSpec struct {
-	Remote       *rootRemote     `json:"remote"`
-	Repository   *rootRepository `json:"repository"`
-	SigstoreKeys *rootKeys       `json:"sigstoreKeys"`
-}
-
-type rootRemote struct {
-	Root              []byte `json:"root"`
-	Mirror            string `json:"mirror"`
-	Targets           string `json:"targets"`
-	TrustedRootTarget string `json:"trustedRootTarget"`
-}
-
-type rootRepository struct {
-	Root              []byte `json:"root"`
-	MirrorFS          []byte `json:"mirrorFS"`
-	Targets           string `json:"targets"`
-	TrustedRootTarget string `json:"trustedRootTarget"`
-}
-
-type rootKeys struct {
-	CertificateAuthorities []rootAuthority `json:"certificateAuthorities"`
-	TLogs                  []rootLog       `json:"tLogs"`
-	CTLogs                 []rootLog       `json:"ctLogs"`
-	TimestampAuthorities   []rootAuthority `json:"timestampAuthorities"`
-}
-
-type rootAuthority struct {
-	Subject   distinguishedName `json:"subject"`
-	URI       string            `json:"uri"`
-	CertChain []byte            `json:"certChain"`
-}
-
-type distinguishedName struct {
-	Organization string `json:"organization"`
-	CommonName   string `json:"commonName"`
-}
-
-type rootLog struct {
-	BaseURL       string `json:"baseURL"`
-	HashAlgorithm string `json:"hashAlgorithm"`
-	PublicKey     []byte `json:"publicKey"`
+	Remote       *RootRemote     `json:"remote"`
+	Repository   *RootRepository `json:"repository"`
+	SigstoreKeys *RootKeys       `json:"sigstoreKeys"`
 }
