@@ -37,11 +37,11 @@ import (
 // setup builds the concrete doors and hands them to the controllers.
 func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Store) error {
 	live := mgr.GetAPIReader()
-	inside, registry, err := o.images(live)
+	metrics, err := record.NewMetrics(ctrlmetrics.Registry)
 	if err != nil {
 		return err
 	}
-	metrics, err := record.NewMetrics(ctrlmetrics.Registry)
+	inside, registry, err := o.images(live, metrics)
 	if err != nil {
 		return err
 	}
@@ -87,13 +87,14 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 }
 
 // images is what the image gate reads: the cluster and the registries.
-func (o options) images(live client.Reader) (cluster, *image.Registry, error) {
+func (o options) images(live client.Reader, m *record.Metrics) (cluster, *image.Registry, error) {
 	root, err := trusted(o.trustedRoot)
 	if err != nil {
 		return cluster{}, nil, err
 	}
 	inside := cluster{live: live, namespace: o.namespace, trust: root, compat: o.compat}
 	reach, err := o.registries(inside.pullSecrets)
+	reach.Tell = m.Requested
 	return inside, image.New(reach), err
 }
 

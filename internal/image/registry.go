@@ -49,6 +49,9 @@ type Options struct {
 	Roots *x509.CertPool
 	// Transport below authentication; nil means a real network.
 	Transport http.RoundTripper
+	// Tell is told of each request what it is for: ping, token, manifest, blob,
+	// referrers or other. Nil means nobody is.
+	Tell func(kind string)
 	// Timeout of one call; zero means 30 seconds.
 	Timeout time.Duration
 }
@@ -82,7 +85,7 @@ func New(o Options) *Registry {
 	}
 	return &Registry{
 		options:  o,
-		network:  access.NewNetwork(access.Options{Roots: o.Roots, Insecure: o.Insecure, Transport: o.Transport}),
+		network:  access.NewNetwork(access.Options{Roots: o.Roots, Insecure: o.Insecure, Transport: o.Transport, Tell: o.Tell}),
 		sessions: cache.NewLRUExpireCache(maxSessions),
 	}
 }

@@ -15,6 +15,7 @@ type Metrics struct {
 	verifications *prometheus.CounterVec
 	duration      *prometheus.HistogramVec
 	cache         *prometheus.CounterVec
+	requests      *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics; an error says which name is taken.
@@ -29,7 +30,8 @@ func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 			// From an answer that was remembered to a registry that does not answer.
 			Buckets: []float64{.0001, .001, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"result"}),
-		cache: counter("kubernaut_verification_cache_total", "Looks into the memory of verified images, by outcome.", "outcome"),
+		cache:    counter("kubernaut_verification_cache_total", "Looks into the memory of verified images, by outcome.", "outcome"),
+		requests: counter("kubernaut_registry_requests_total", "Requests to registries and their token servers, by what they are for.", "kind"),
 	}
 	for _, c := range m.all() {
 		if err := to.Register(c); err != nil {
@@ -40,7 +42,7 @@ func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 }
 
 func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.verifications, m.duration, m.cache}
+	return []prometheus.Collector{m.verifications, m.duration, m.cache, m.requests}
 }
 
 // Verified counts one verification; see verify.Measured.
@@ -51,3 +53,6 @@ func (m *Metrics) Verified(a verify.Attempt) {
 
 // Cached counts one look into the cache; see verify.CacheOptions.
 func (m *Metrics) Cached(o verify.Outcome) { m.cache.WithLabelValues(string(o)).Inc() }
+
+// Requested counts one request to a registry; see image.Options.
+func (m *Metrics) Requested(kind string) { m.requests.WithLabelValues(kind).Inc() }

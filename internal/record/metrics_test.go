@@ -22,6 +22,7 @@ func TestMetrics(t *testing.T) {
 	m.Verified(verify.Attempt{Verdict: verify.Refused, Format: verify.NoFormat, Took: time.Hour})
 	m.Cached(verify.Hit)
 	m.Cached(verify.Hit)
+	m.Requested("manifest")
 	for name, want := range map[string]string{
 		"kubernaut_verifications_total": `# HELP kubernaut_verifications_total Images that were verified, by result and format of the signature.
 # TYPE kubernaut_verifications_total counter
@@ -31,6 +32,10 @@ kubernaut_verifications_total{format="none",result="refused"} 1
 		"kubernaut_verification_cache_total": `# HELP kubernaut_verification_cache_total Looks into the memory of verified images, by outcome.
 # TYPE kubernaut_verification_cache_total counter
 kubernaut_verification_cache_total{outcome="hit"} 2
+`,
+		"kubernaut_registry_requests_total": `# HELP kubernaut_registry_requests_total Requests to registries and their token servers, by what they are for.
+# TYPE kubernaut_registry_requests_total counter
+kubernaut_registry_requests_total{kind="manifest"} 1
 `} {
 		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), name); err != nil {
 			t.Error(err)

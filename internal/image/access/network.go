@@ -42,6 +42,9 @@ type Options struct {
 	// Transport replaces the network; nil means a real one. Addresses that only
 	// a name server knows are not checked then.
 	Transport http.RoundTripper
+	// Tell is told of each request what it is for: ping, token, manifest, blob,
+	// referrers or other. Nil means nobody is.
+	Tell func(kind string)
 }
 
 // rank says how far inside an address lies. Who is at one rank may send us to
@@ -76,6 +79,9 @@ func NewNetwork(o Options) *Network {
 	for r := range n.up {
 		if n.up[r] = o.Transport; o.Transport == nil {
 			n.up[r] = n.transport(rank(r), o.Roots)
+		}
+		if o.Tell != nil {
+			n.up[r] = &telling{n.up[r], o.Tell}
 		}
 	}
 	return n
