@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/image/access"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -24,6 +25,10 @@ var errUnauthorized = errors.New("the registry refused the credentials")
 // classify sorts an error of the registry library. Only a clear answer of the
 // registry becomes ErrNotFound or errUnauthorized; all else may pass by itself.
 func classify(err error) error {
+	var denied *access.Denied
+	if errors.As(err, &denied) && (denied.Status == http.StatusUnauthorized || denied.Status == http.StatusForbidden) {
+		return fmt.Errorf("%w: %w", errUnauthorized, err)
+	}
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
 		return err

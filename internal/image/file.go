@@ -66,9 +66,9 @@ func unusable(format string, args ...any) error {
 }
 
 func (r *Repository) file(ctx context.Context, digest, file string) ([]byte, error) {
-	desc, err := r.session.puller.Get(ctx, r.name.Digest(digest))
+	desc, err := r.get(ctx, r.name.Digest(digest))
 	if err != nil {
-		return nil, classify(err)
+		return nil, err
 	}
 	index, err := isIndexDocument(desc.Manifest)
 	if err != nil {
@@ -111,9 +111,9 @@ func (r *Repository) fileOfIndex(ctx context.Context, raw []byte, file string) (
 		if !child.MediaType.IsImage() {
 			return nil, unusable("its index holds %s of type %q instead of an image", child.Digest, child.MediaType)
 		}
-		desc, err := r.session.puller.Get(ctx, r.name.Digest(child.Digest.String()))
+		desc, err := r.get(ctx, r.name.Digest(child.Digest.String()))
 		if err != nil {
-			return nil, classify(err)
+			return nil, err
 		}
 		data, err := r.fileOfImage(ctx, desc.Manifest, file)
 		if err != nil {

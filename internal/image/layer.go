@@ -47,18 +47,13 @@ func (r *Repository) scan(ctx context.Context, layer v1.Descriptor, want string)
 	defer rc.Close()
 	raw := &remember{Reader: rc}
 	found, err := unpack(raw, zipped, want)
+	// Only at the end of the stream the digest is checked. Until then it may be
+	// the registry's fault, or that of a proxy, what was read.
+	_, _ = io.Copy(io.Discard, raw) // raw remembers the error
 	if raw.err != nil {
-		// Broken transport shows as a broken archive; it must stay worth a retry.
 		return said{}, fmt.Errorf("read layer %s: %w", layer.Digest, raw.err)
 	}
-	if err != nil {
-		return said{}, err
-	}
-	// Only at the end of the stream the digest is checked.
-	if _, err := io.Copy(io.Discard, raw); err != nil {
-		return said{}, fmt.Errorf("read layer %s: %w", layer.Digest, err)
-	}
-	return found, nil
+	return found, err
 }
 
 // remember keeps the first true error of a stream that a decoder may rename.

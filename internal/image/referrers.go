@@ -14,9 +14,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"k8s.io/apimachinery/pkg/util/cache"
 )
 
 const (
@@ -31,9 +33,6 @@ const (
 	// maxLacking bounds the registries that are remembered for it.
 	maxLacking = 128
 )
-
-// errNoList says that the registry has no list of referrers at this address.
-var errNoList = errors.New("no list of referrers")
 
 // Referrers lists what refers to a digest, over all pages, by the referrers API
 // or else the fallback tag. No referrers is an empty list. With kinds only
@@ -51,19 +50,18 @@ func (r *Repository) Referrers(ctx context.Context, digest string, kinds ...stri
 }
 
 func (r *Repository) referrers(ctx context.Context, digest string, kinds []string) ([]v1.Descriptor, error) {
-	host := r.name.RegistryStr()
-	if _, lacks := r.session.lacking.Get(host); !lacks {
+	if !r.session.lists.lacking(r.name.RegistryStr()) {
 		all, err := r.list(ctx, digest, kinds)
 		var not *listless
 		if !errors.As(err, &not) {
 			return all, err
 		}
 		if not.registry {
-			r.session.lacking.Add(host, true, lackingLife)
+			r.session.lists.suspect(r.name)
 		}
 	}
-	desc, err := r.session.puller.Get(ctx, r.name.Tag(strings.Replace(digest, ":", "-", 1)))
-	if errors.Is(classify(err), ErrNotFound) {
+	desc, err := r.get(ctx, r.name.Tag(strings.Replace(digest, ":", "-", 1)))
+	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
@@ -76,11 +74,36 @@ func (r *Repository) referrers(ctx context.Context, digest string, kinds []strin
 	return index.Manifests, nil
 }
 
+// lists remembers which registries have no lists of referrers. That there is
+// none for a repository counts for its registry only once the repository has
+// been read: else somebody who names one that does not exist could hide the
+// bundles of all others.
+type lists struct{ without, suspected *cache.LRUExpireCache }
+
+func newLists() lists {
+	return lists{without: cache.NewLRUExpireCache(maxLacking), suspected: cache.NewLRUExpireCache(maxLacking)}
+}
+
+func (l lists) lacking(host string) bool {
+	_, lacks := l.without.Get(host)
+	return lacks
+}
+
+func (l lists) suspect(r name.Repository) { l.suspected.Add(r.Name(), true, lackingLife) }
+
+// read notes that a repository exists.
+func (l lists) read(r name.Repository) {
+	if _, ok := l.suspected.Get(r.Name()); ok {
+		l.suspected.Remove(r.Name())
+		l.without.Add(r.RegistryStr(), true, lackingLife)
+	}
+}
+
 // listless says that there is no list at this address; registry is set if that
-// holds for all of the registry, and not just for a repository without images.
+// may hold for all of the registry, and not just for this repository.
 type listless struct{ registry bool }
 
-func (*listless) Error() string { return errNoList.Error() }
+func (*listless) Error() string { return "no list of referrers" }
 
 // list reads all pages.
 func (r *Repository) list(ctx context.Context, digest string, kinds []string) ([]v1.Descriptor, error) {
@@ -153,9 +176,8 @@ func (r *Repository) page(ctx context.Context, at *url.URL, first bool, limit in
 	return &page{manifests: index.Manifests, size: int64(len(data)), next: next}, err
 }
 
-// noList recognizes registries without a list by how they answer. Only what no
-// registry with a list says counts for the whole registry: else somebody who
-// names a repository that does not exist could hide the bundles of all others.
+// noList recognizes registries without a list by how they answer: with what the
+// distribution specification says, in their own words, or with a page for people.
 func noList(resp *http.Response) *listless {
 	switch resp.StatusCode {
 	case http.StatusOK:
@@ -166,12 +188,14 @@ func noList(resp *http.Response) *listless {
 	case http.StatusNotFound:
 		data, err := io.ReadAll(resp.Body)
 		var said struct{ Errors []transport.Diagnostic }
-		known := err != nil || json.Unmarshal(data, &said) == nil && slices.ContainsFunc(said.Errors, func(d transport.Diagnostic) bool {
-			return d.Code != transport.UnsupportedErrorCode
-		})
-		return &listless{registry: !known}
+		if err != nil || json.Unmarshal(data, &said) != nil {
+			return &listless{registry: err == nil}
+		}
+		return &listless{registry: !slices.ContainsFunc(said.Errors, func(d transport.Diagnostic) bool {
+			return d.Code != transport.UnsupportedErrorCode && d.Code != "METHOD_UNKNOWN"
+		})}
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
-		return &listless{registry: resp.StatusCode != http.StatusBadRequest}
+		return &listless{registry: true}
 	default:
 		return nil
 	}

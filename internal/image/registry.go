@@ -71,8 +71,7 @@ type session struct {
 	http    *http.Client
 	options []remote.Option
 	puller  *remote.Puller
-	// lacking are the registries without a list of referrers.
-	lacking *cache.LRUExpireCache
+	lists   lists
 }
 
 // New returns a Registry.
@@ -184,8 +183,7 @@ func newSession(client *access.Client) (*session, error) {
 		return nil, err
 	}
 	return &session{
-		client: client, http: &http.Client{Transport: client}, options: options, puller: puller,
-		lacking: cache.NewLRUExpireCache(maxLacking),
+		client: client, http: &http.Client{Transport: client}, options: options, puller: puller, lists: newLists(),
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
@@ -15,9 +16,9 @@ import (
 
 // Manifest reads the image manifest that a tag names. ErrNotFound if there is none.
 func (r *Repository) Manifest(ctx context.Context, tag string) (*v1.Manifest, error) {
-	desc, err := r.session.puller.Get(ctx, r.name.Tag(tag))
+	desc, err := r.get(ctx, r.name.Tag(tag))
 	if err != nil {
-		return nil, classify(err)
+		return nil, err
 	}
 	return parseManifest(desc)
 }
@@ -25,11 +26,27 @@ func (r *Repository) Manifest(ctx context.Context, tag string) (*v1.Manifest, er
 // ManifestAt reads the image manifest with this digest; the bytes are checked
 // against it. ErrNotFound if there is none.
 func (r *Repository) ManifestAt(ctx context.Context, digest string) (*v1.Manifest, error) {
-	desc, err := r.session.puller.Get(ctx, r.name.Digest(digest))
+	desc, err := r.get(ctx, r.name.Digest(digest))
+	if err != nil {
+		return nil, err
+	}
+	return parseManifest(desc)
+}
+
+// get reads a manifest of any kind. The library believes what a registry says of
+// the digest of a manifest in Docker's first format; nobody is believed here.
+func (r *Repository) get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
+	desc, err := r.session.puller.Get(ctx, ref)
 	if err != nil {
 		return nil, classify(err)
 	}
-	return parseManifest(desc)
+	got, _, err := v1.SHA256(bytes.NewReader(desc.Manifest))
+	if pinned, ok := ref.(name.Digest); err != nil || ok && got.String() != pinned.DigestStr() {
+		return nil, fmt.Errorf("read manifest %s: the registry sent other bytes, with the digest %s", ref, got)
+	}
+	desc.Digest = got
+	r.session.lists.read(r.name)
+	return desc, nil
 }
 
 func parseManifest(desc *remote.Descriptor) (*v1.Manifest, error) {

@@ -1,11 +1,17 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -76,37 +82,65 @@ func (r *Repository) resolve(ctx context.Context, ref name.Reference) (v1.Hash, 
 	if errors.As(err, &answer) && answer.StatusCode != http.StatusMethodNotAllowed {
 		return v1.Hash{}, classify(err)
 	}
-	full, err := r.session.puller.Get(ctx, ref)
+	full, err := r.get(ctx, ref)
 	if err != nil {
-		return v1.Hash{}, classify(err)
+		return v1.Hash{}, err
 	}
-	if full.Digest.Algorithm != "sha256" {
-		return v1.Hash{}, run.Refuse(v1alpha1.ReasonInvalid, "image %s has a %s digest; only sha256 is supported", ref, full.Digest.Algorithm)
-	}
-	return full.Digest, nil
+	digest, _, err := v1.SHA256(bytes.NewReader(full.Manifest))
+	return digest, err
 }
 
-// parseRepository accepts one spelling per host. Policies match names as text,
-// so a second spelling of a host would step around the policy for the first.
+// pathForm is what the distribution specification says of names of repositories.
+var pathForm = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+
+// parseRepository accepts one spelling per repository. Policies match names as
+// text, so a second spelling would step around the policy for the first.
 func parseRepository(repository string) (name.Repository, error) {
 	repo, err := name.NewRepository(repository, name.WeakValidation)
 	if err != nil {
 		return name.Repository{}, run.Refuse(v1alpha1.ReasonInvalid, "image name %q is malformed: %v", repository, err)
 	}
-	host := repo.RegistryStr()
-	bare, port, _ := strings.Cut(host, ":")
-	why := ""
+	if !pathForm.MatchString(repo.RepositoryStr()) {
+		return name.Repository{}, run.Refuse(v1alpha1.ReasonInvalid, "image name %q is malformed: between slashes write lower-case letters and digits, with single dots, one or two underscores or dashes between them", repository)
+	}
+	if why := respell(repo.RegistryStr()); why != "" {
+		return name.Repository{}, run.Refuse(v1alpha1.ReasonInvalid, "image name %q is ambiguous for policies: %s", repository, why)
+	}
+	return repo, nil
+}
+
+// respell says how to write a host that has another spelling; "" if it is the
+// one that counts.
+func respell(host string) string {
+	u := url.URL{Host: host}
+	bare, port := u.Hostname(), u.Port()
+	n, _ := strconv.ParseUint(port, 10, 16)
 	switch {
 	case host != strings.ToLower(host):
-		why = "write the registry's host in lower case"
+		return "write the registry's host in lower case"
+	case strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }):
+		return "write the registry's host in its ASCII form, with xn--"
 	case strings.HasSuffix(bare, "."):
-		why = "write the registry's host without the dot at its end"
+		return "write the registry's host without the dot at its end"
 	case port == "443", port == "80":
-		why = fmt.Sprintf("leave out the registry's default port %s", port)
-	default:
-		return repo, nil
+		return fmt.Sprintf("leave out the registry's default port %s", port)
+	case strings.HasSuffix(host, ":"), port != "" && port != strconv.FormatUint(n, 10):
+		return "write the registry's port as a plain number"
+	case oddAddress(bare):
+		return "write the registry's address in its shortest form, four numbers or IPv6"
 	}
-	return name.Repository{}, run.Refuse(v1alpha1.ReasonInvalid, "image name %q is ambiguous for policies: %s", repository, why)
+	return ""
+}
+
+// oddAddress finds addresses that some resolvers read in other notations than
+// the usual one, such as 0x7f.1. No name of a host ends with a number.
+func oddAddress(host string) bool {
+	last := host[strings.LastIndex(host, ".")+1:]
+	if !strings.Contains(host, ":") && (last == "" || last[0] < '0' || last[0] > '9') {
+		return false
+	}
+	address, err := netip.ParseAddr(host)
+	return err != nil || address.String() != host || address.Is4In6()
 }
 
 // Canonical returns the one spelling of a repository's name under which

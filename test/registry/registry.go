@@ -28,6 +28,8 @@ type Options struct {
 	NoReferrers bool
 	// PageSize of lists of referrers; zero means one page.
 	PageSize int
+	// Filters keeps to the artifact type that a list of referrers is asked for.
+	Filters bool
 	// TLS serves HTTPS instead of plain HTTP; see CA.
 	TLS bool
 	// Listener to serve on; nil means a loopback port.
@@ -171,12 +173,15 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case r.options.Tokens != nil && !r.options.Tokens.admits(w, req):
 	case r.store != nil && req.Method == http.MethodGet && strings.Contains(req.URL.Path, "/blobs/"):
 		http.Redirect(w, req, r.store.URL+req.URL.RequestURI(), http.StatusTemporaryRedirect)
-	case r.options.PageSize > 0 && strings.Contains(req.URL.Path, "/referrers/"):
+	case r.shapes() && strings.Contains(req.URL.Path, "/referrers/"):
 		r.page(w, req)
 	default:
 		r.next.ServeHTTP(w, req)
 	}
 }
+
+// shapes reports whether lists of referrers are not sent as they are.
+func (r *Registry) shapes() bool { return r.options.PageSize > 0 || r.options.Filters }
 
 // serveStore answers like the registry's own blobs, and wants no login.
 func (r *Registry) serveStore(w http.ResponseWriter, req *http.Request) {
@@ -203,7 +208,7 @@ func (r *Registry) note(req *http.Request) (down int, hook func(http.ResponseWri
 	return down, hook
 }
 
-// page cuts the list of referrers into pages with Link headers.
+// page filters the list of referrers and cuts it into pages with Link headers.
 func (r *Registry) page(w http.ResponseWriter, req *http.Request) {
 	answer := httptest.NewRecorder()
 	r.next.ServeHTTP(answer, req)
@@ -214,11 +219,17 @@ func (r *Registry) page(w http.ResponseWriter, req *http.Request) {
 	}
 	// The registry lists in random order; pages need a steady one.
 	slices.SortFunc(index.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.Hex, b.Digest.Hex) })
-	start, _ := strconv.Atoi(req.URL.Query().Get("last"))
-	start = min(start, len(index.Manifests))
-	end := min(start+r.options.PageSize, len(index.Manifests))
-	if end < len(index.Manifests) {
-		w.Header().Set("Link", fmt.Sprintf(`<%s?last=%d>; rel="next"`, req.URL.Path, end))
+	query := req.URL.Query()
+	if kind := query.Get("artifactType"); r.options.Filters && kind != "" {
+		w.Header().Set("OCI-Filters-Applied", "artifactType")
+		index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool { return d.ArtifactType != kind })
+	}
+	start, _ := strconv.Atoi(query.Get("last"))
+	start, end := min(start, len(index.Manifests)), len(index.Manifests)
+	if r.options.PageSize > 0 && start+r.options.PageSize < end {
+		end = start + r.options.PageSize
+		query.Set("last", strconv.Itoa(end))
+		w.Header().Set("Link", fmt.Sprintf(`<%s?%s>; rel="next"`, req.URL.Path, query.Encode()))
 	}
 	index.Manifests = index.Manifests[start:end]
 	w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")

@@ -334,8 +334,8 @@ func (l *login) obtain(ctx context.Context, scope string, alone bool) (pass, err
 	asks, from := l.challenge, l.rank
 	l.mu.Unlock()
 	g, err := l.fetch(ctx, asks, from, scopes)
-	var no *denied
-	refused := errors.As(err, &no) && no.status < http.StatusInternalServerError && no.status != http.StatusTooManyRequests
+	var no *Denied
+	refused := errors.As(err, &no) && no.Status < http.StatusInternalServerError && no.Status != http.StatusTooManyRequests
 	if len(scopes) > 1 && (refused || err == nil && len(g.token) > maxShared) {
 		l.alone()
 		g, err = l.fetch(ctx, asks, from, []string{scope})

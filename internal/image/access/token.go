@@ -27,13 +27,15 @@ const (
 	maxTokenHops = 3
 )
 
-// denied says that a token server answered and gave no token.
-type denied struct {
-	status int
+// Denied says that a token server answered and gave no token.
+type Denied struct {
+	// Status is that of HTTP.
+	Status int
 	why    string
 }
 
-func (d *denied) Error() string { return d.why }
+// Error names the server and what was asked for.
+func (d *Denied) Error() string { return d.why }
 
 // fetch asks the token server for one token. Credentials go to no other host
 // than the one that the registry named.
@@ -56,7 +58,7 @@ func (l *login) fetch(ctx context.Context, asks *challenge, from rank, scopes []
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, &denied{status: resp.StatusCode, why: fmt.Sprintf("token server %s answered %s for %s", asks.realm.Host, resp.Status, strings.Join(scopes, " "))}
+		return nil, &Denied{Status: resp.StatusCode, why: fmt.Sprintf("token server %s answered %s for %s and %d more", asks.realm.Host, resp.Status, scopes[0], len(scopes)-1)}
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
