@@ -241,7 +241,7 @@ func TestCredentialsStayAtHome(t *testing.T) {
 	}
 }
 
-func TestHugeManifest(t *testing.T) {
+func TestAttack8_HugeManifest(t *testing.T) {
 	served := registry.New(t, registry.Options{})
 	img := pushed(t, served, "actions/a", "a")
 	served.Hook(func(w http.ResponseWriter, req *http.Request) bool {

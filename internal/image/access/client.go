@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -105,13 +106,30 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if req.URL.Host != l.host {
-		l.mu.Lock()
-		from := l.rank
-		l.mu.Unlock()
-		return c.network.detour(req, from)
+		return c.away(req, l.from())
 	}
 	req.URL.Scheme = c.network.scheme(req.URL.Host)
 	return l.send(req, scope(repository.RepositoryStr(), first.Method))
+}
+
+// away follows a registry to another host, as nobody: the host may want a token
+// that it gives to everybody, and is shown no other.
+func (c *Client) away(req *http.Request, from rank) (*http.Response, error) {
+	repository, err := repositoryIn(req.URL)
+	if err != nil {
+		return c.network.detour(req, from) // a store, and no registry
+	}
+	c.mu.Lock()
+	key := fmt.Sprintf("%s from %d", req.URL.Host, from)
+	l, ok := c.logins.Get(key)
+	if !ok {
+		stranger := newLogin(c.network, req.URL.Host, authn.AuthConfig{})
+		stranger.away, stranger.rank = true, from
+		c.logins.Add(key, stranger, loginLife)
+		l = stranger
+	}
+	c.mu.Unlock()
+	return l.(*login).send(req, scope(repository.RepositoryStr(), req.Method))
 }
 
 // origin goes back over redirects to the request that began.
@@ -139,13 +157,17 @@ func Writing(ctx context.Context, repository name.Repository) context.Context {
 	return context.WithValue(ctx, repositoryKey{}, repository)
 }
 
-// repositoryOf reads the repository from the path of a request, which is
-// /v2/<repository>/<kind>/<reference>, or takes the one that is written to.
+// repositoryOf takes the repository that is written to, or reads it from the path
+// of a request, which is /v2/<repository>/<kind>/<reference>.
 func repositoryOf(req *http.Request) (name.Repository, error) {
 	if repository, ok := req.Context().Value(repositoryKey{}).(name.Repository); ok {
 		return repository, nil
 	}
-	path, ok := strings.CutPrefix(req.URL.Path, "/v2/")
+	return repositoryIn(req.URL)
+}
+
+func repositoryIn(u *url.URL) (name.Repository, error) {
+	path, ok := strings.CutPrefix(u.Path, "/v2/")
 	path, _, _ = cutLast(path, "/")
 	path, kind, found := cutLast(path, "/")
 	switch kind {
@@ -154,11 +176,11 @@ func repositoryOf(req *http.Request) (name.Repository, error) {
 		found = false
 	}
 	if !ok || !found {
-		return name.Repository{}, fmt.Errorf("request to registry %s names no repository: %s", req.URL.Host, req.URL.Path)
+		return name.Repository{}, fmt.Errorf("request to registry %s names no repository: %s", u.Host, u.Path)
 	}
-	repository, err := name.NewRepository(req.URL.Host+"/"+path, name.StrictValidation)
+	repository, err := name.NewRepository(u.Host+"/"+path, name.StrictValidation)
 	if err != nil {
-		return name.Repository{}, fmt.Errorf("request to registry %s: %w", req.URL.Host, err)
+		return name.Repository{}, fmt.Errorf("request to registry %s: %w", u.Host, err)
 	}
 	return repository, nil
 }

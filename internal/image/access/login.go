@@ -34,6 +34,8 @@ type login struct {
 	network *Network
 	host    string
 	auth    authn.AuthConfig
+	// away is set for hosts that a registry sends us to.
+	away bool
 	// turn is held by who asks for the challenge or a token; the others wait, and
 	// mostly find what they need.
 	turn chan struct{}
@@ -209,6 +211,9 @@ func (l *login) knock(req *http.Request, p pass) (*http.Response, error) {
 	if header := l.header(p); header != "" {
 		req.Header.Set("Authorization", header)
 	}
+	if l.away {
+		return l.network.detour(req, l.from())
+	}
 	resp, from, err := l.network.visit(req)
 	if err != nil {
 		return nil, err
@@ -217,6 +222,13 @@ func (l *login) knock(req *http.Request, p pass) (*http.Response, error) {
 	l.rank = from
 	l.mu.Unlock()
 	return resp, nil
+}
+
+// from is where the registry lies, as far as it is known.
+func (l *login) from() rank {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rank
 }
 
 func (l *login) header(p pass) string {

@@ -235,6 +235,34 @@ func TestAttack15_RedirectLeaksNothing(t *testing.T) {
 	}
 }
 
+// Some registries redirect to others, which give a token to everybody.
+func TestRedirectToAnotherRegistry(t *testing.T) {
+	other := registry.New(t, registry.Options{Tokens: &registry.Tokens{}})
+	served := registry.New(t, registry.Options{})
+	redirecting(served, func(req *http.Request) string { return "http://" + other.Host() + req.URL.Path })
+	keys := alice(served)
+	keys[other.Host()] = keys[served.Host()]
+	client := over(served, other).Client(keys)
+	wantStatus(t, client, served, "actions/a", 404)
+	wantStatus(t, client, served, "actions/a", 404)
+	if _, tokens, reads := counted(other); tokens != 1 || reads != 3 {
+		t.Errorf("%d tokens, %d reads: %v", tokens, reads, other.Log())
+	}
+	for _, header := range other.Shown() {
+		if header != "" && header != "Bearer token-1-" {
+			t.Errorf("shown: %q", header)
+		}
+	}
+	// Where that one sends us is held to the rules of the first.
+	inside, visits := trap(t, "127.0.0.1")
+	public := registry.New(t, registry.Options{Listener: listen(t, "127.0.0.2")})
+	next := registry.New(t, registry.Options{Listener: listen(t, "127.0.0.2"), Tokens: &registry.Tokens{Realm: "https://" + inside + "/token"}})
+	redirecting(public, func(req *http.Request) string { return "http://" + next.Host() + req.URL.Path })
+	if _, err := ask(t, plan(over(public, next)).Client(alice(public)), public, "actions/a"); err == nil || !strings.Contains(err.Error(), "is private") || visits.Load() != 0 {
+		t.Errorf("error %v, %d connections", err, visits.Load())
+	}
+}
+
 func TestAttack15_RedirectLeadsInside(t *testing.T) {
 	inside, visits := trap(t, "127.0.0.1")
 	linkLocal, alsoVisits := trap(t, "127.0.0.3")

@@ -134,7 +134,7 @@ type errand struct {
 // RoundTrip sends one request, to the registry's own host as to any registry.
 func (e errand) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.WithContext(forToken(req.Context()))
-	if n := e.login.network; req.URL.Host == e.login.host && req.URL.Scheme == n.scheme(e.login.host) {
+	if n := e.login.network; !e.login.away && req.URL.Host == e.login.host && req.URL.Scheme == n.scheme(e.login.host) {
 		resp, _, err := n.visit(req)
 		return resp, err
 	}
