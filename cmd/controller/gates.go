@@ -1,12 +1,39 @@
 package main
 
 import (
+	"cmp"
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/record"
 	"github.com/kubernaut/kubernaut/internal/verify"
 	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
+	"github.com/kubernaut/kubernaut/internal/verify/policy"
 )
+
+// account is whose pull secrets are read.
+type account struct{ namespace, name string }
+
+// images returns the policies, as they are when they are asked for, and the way
+// to the registries. Many ask at once when a run is admitted, and share what is
+// read from the cluster.
+func (o options) images(live client.Reader, m *record.Metrics) (verifyimage.Policies, *image.Registry, error) {
+	root, err := trusted(o.trustedRoot)
+	if err != nil {
+		return nil, nil, err
+	}
+	inside := cluster{live: live, namespace: o.namespace, trust: root, compat: o.compat}
+	secrets := share(func(ctx context.Context, a account) ([][]byte, error) { return inside.pullSecrets(ctx, a) })
+	reach, err := o.registries(func(ctx context.Context, who verify.Subject) ([][]byte, error) {
+		return secrets.get(ctx, account{who.Namespace, cmp.Or(who.ServiceAccount, "default")})
+	})
+	reach.Tell = m.Requested
+	policies := share(func(ctx context.Context, _ struct{}) (*policy.Set, error) { return inside.policies(ctx) })
+	return func(ctx context.Context) (*policy.Set, error) { return policies.get(ctx, struct{}{}) }, image.New(reach), err
+}
 
 // doors are what the gates ask. One memory serves all of them: what a run was
 // admitted with is at hand when its steps start.

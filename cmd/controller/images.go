@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/internal/verify/rule"
 )
@@ -93,29 +92,25 @@ func trusted(file string) (*policy.Root, error) {
 	return policy.TrustedRoot(data), nil
 }
 
-// pullSecrets returns what the pod of a subject could pull with.
-func (c cluster) pullSecrets(ctx context.Context, who verify.Subject) ([][]byte, error) {
-	account := who.ServiceAccount
-	if account == "" {
-		account = "default"
-	}
+// pullSecrets returns what the pod of an account could pull with.
+func (c cluster) pullSecrets(ctx context.Context, of account) ([][]byte, error) {
 	sa := &corev1.ServiceAccount{}
-	err := c.live.Get(ctx, types.NamespacedName{Namespace: who.Namespace, Name: account}, sa)
+	err := c.live.Get(ctx, types.NamespacedName{Namespace: of.namespace, Name: of.name}, sa)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read service account %s/%s: %w", who.Namespace, account, err)
+		return nil, fmt.Errorf("read service account %s/%s: %w", of.namespace, of.name, err)
 	}
 	var out [][]byte
 	for _, ref := range sa.ImagePullSecrets {
 		secret := &corev1.Secret{}
-		err := c.live.Get(ctx, types.NamespacedName{Namespace: who.Namespace, Name: ref.Name}, secret)
+		err := c.live.Get(ctx, types.NamespacedName{Namespace: of.namespace, Name: ref.Name}, secret)
 		if apierrors.IsNotFound(err) {
 			continue // as the kubelet does
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read pull secret %s/%s: %w", who.Namespace, ref.Name, err)
+			return nil, fmt.Errorf("read pull secret %s/%s: %w", of.namespace, ref.Name, err)
 		}
 		out = append(out, secret.Data[corev1.DockerConfigJsonKey])
 	}

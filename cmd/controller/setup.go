@@ -28,7 +28,6 @@ import (
 	"github.com/kubernaut/kubernaut/controllers/step"
 	"github.com/kubernaut/kubernaut/controllers/workflow"
 	"github.com/kubernaut/kubernaut/internal/engine/job"
-	"github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/record"
 	"github.com/kubernaut/kubernaut/internal/settings"
 	"github.com/kubernaut/kubernaut/internal/verify/commit"
@@ -41,13 +40,13 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 	if err != nil {
 		return err
 	}
-	inside, registry, err := o.images(live, metrics)
+	policies, registry, err := o.images(live, metrics)
 	if err != nil {
 		return err
 	}
-	doors := newDoors(inside.policies, registry, metrics)
+	doors := newDoors(policies, registry, metrics)
 	spread := jitter.Percent(float64(o.jitter)/100, nil)
-	policies, sources, err := watched(mgr.GetRESTMapper())
+	kinds, sources, err := watched(mgr.GetRESTMapper())
 	if err != nil {
 		return err
 	}
@@ -62,7 +61,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 		return err
 	}
 	if err := action.Setup(mgr, action.Required{Images: registry, Files: doors.files, Verifier: doors.verifier},
-		action.Options{Policies: policies, Jitter: spread, Concurrent: o.runs}); err != nil {
+		action.Options{Policies: kinds, Jitter: spread, Concurrent: o.runs}); err != nil {
 		return err
 	}
 	if err := workflow.Setup(ctx, mgr, workflow.Options{Concurrent: o.runs}); err != nil {
@@ -84,18 +83,6 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 		return err
 	}
 	return pullrequest.Setup(mgr, pullrequest.Options{Forges: forges, Secrets: live, Now: time.Now, Jitter: spread})
-}
-
-// images is what the image gate reads: the cluster and the registries.
-func (o options) images(live client.Reader, m *record.Metrics) (cluster, *image.Registry, error) {
-	root, err := trusted(o.trustedRoot)
-	if err != nil {
-		return cluster{}, nil, err
-	}
-	inside := cluster{live: live, namespace: o.namespace, trust: root, compat: o.compat}
-	reach, err := o.registries(inside.pullSecrets)
-	reach.Tell = m.Requested
-	return inside, image.New(reach), err
 }
 
 // open makes the source that a Catalog names.

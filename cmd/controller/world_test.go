@@ -110,9 +110,12 @@ func (s *site) restart() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	inside := cluster{live: s.api, namespace: installed}
-	s.reader = image.New(image.Options{Credentials: inside.pullSecrets, Timeout: 5 * time.Second, Insecure: []string{s.served.Host()}})
-	doors := newDoors(inside.policies, s.reader, metrics)
+	policies, registry, err := options{namespace: installed, registryTimeout: 5 * time.Second, insecureRegistries: s.served.Host()}.images(s.api, metrics)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.reader = registry
+	doors := newDoors(policies, registry, metrics)
 	clock := func() time.Time { return s.now }
 	s.run = execution.New(s.api, events.NewFakeRecorder(1000), execution.Options{Engine: job.NewEngine(s.api, s.api), Live: s.api, Now: clock,
 		Settings: func() settings.Settings { return settings.Merge() }, Gate: doors.ofRun()})
