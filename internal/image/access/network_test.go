@@ -338,17 +338,17 @@ func TestRoots(t *testing.T) {
 // Neither a huge answer nor one that never ends holds a reader for long.
 func TestAttack8_TokenServerTalksForEver(t *testing.T) {
 	served := registry.New(t, registry.Options{Tokens: &registry.Tokens{}})
-	drip := false
+	drip := atomic.Bool{}
 	served.Hook(func(w http.ResponseWriter, req *http.Request) bool {
 		if req.URL.Path != "/token" {
 			return false
 		}
 		for req.Context().Err() == nil {
-			if _, err := io.WriteString(w, strings.Repeat(" ", 1024)); err != nil || drip {
+			if _, err := io.WriteString(w, strings.Repeat(" ", 1024)); err != nil || drip.Load() {
 				break
 			}
 		}
-		if drip {
+		if drip.Load() {
 			w.(http.Flusher).Flush()
 			<-req.Context().Done()
 		}
@@ -358,7 +358,7 @@ func TestAttack8_TokenServerTalksForEver(t *testing.T) {
 	if _, err := ask(t, client, served, "actions/a"); err == nil || !strings.Contains(err.Error(), "longer than 65536 bytes") {
 		t.Errorf("error %v", err)
 	}
-	drip = true
+	drip.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+served.Host()+"/v2/a/manifests/v1", nil)

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -17,6 +18,8 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	images "github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/image/access"
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
@@ -178,5 +181,22 @@ func TestRequests(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: requests %v, want %v", f, got, want)
 		}
+	}
+}
+
+// The writers of signatures go through our door: tokens, HTTPS under a private
+// authority and stores elsewhere make no difference.
+func TestSignAtAPrivateRegistry(t *testing.T) {
+	for _, f := range formats() {
+		served := registry.New(t, registry.Options{TLS: true, Tokens: &registry.Tokens{Users: map[string]string{"writer": "secret"}}, Store: true})
+		roots, err := access.Roots(served.CA())
+		if err != nil {
+			t.Fatal(err)
+		}
+		login := fmt.Appendf(nil, `{"auths":{%q:{"username":"writer","password":"secret"}}}`, served.Host())
+		w := &world{T: t, served: served, trusted: newSigner(t), reader: images.New(images.Options{Roots: roots, Config: func() ([]byte, error) { return login, nil }})}
+		img := w.push("actions/a", "a")
+		w.sign(img, w.trusted, f)
+		w.pass(img, f)
 	}
 }
