@@ -325,7 +325,16 @@ func TestAttack20_ReferrersAnswerOddly(t *testing.T) {
 				_, _ = w.Write(c.body)
 				return true
 			})
-			s.nothing(c.reason, func() { s.served.Hook(nil); s.restart() }, img.String())
+			s.nothing(c.reason, func() {
+				// Neither is it remembered once the repository is read as usual.
+				s.served.Hook(nil)
+				next, err := s.reader.Push(t.Context(), s.served.Image("actions/a")+":v2", s.build("next", document))
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.start("next", s.sign(next, policy.Bundle).String())
+				s.settle()
+			}, img.String())
 		})
 	}
 }

@@ -50,16 +50,29 @@ func (r *Repository) Referrers(ctx context.Context, digest string, kinds ...stri
 }
 
 func (r *Repository) referrers(ctx context.Context, digest string, kinds []string) ([]v1.Descriptor, error) {
-	if !r.session.lists.lacking(r.name.RegistryStr()) {
-		all, err := r.list(ctx, digest, kinds)
-		var not *listless
-		if !errors.As(err, &not) {
+	if r.session.lists.lacking(r.name.RegistryStr()) {
+		// One odd answer may have been all that spoke against a list, so that it
+		// never is the reason why nothing is found.
+		if all, err := r.fallback(ctx, digest); len(all) > 0 || err != nil {
 			return all, err
 		}
-		if not.registry {
-			r.session.lists.suspect(r.name)
-		}
 	}
+	all, err := r.list(ctx, digest, kinds)
+	var not *listless
+	if !errors.As(err, &not) {
+		if err == nil {
+			r.session.lists.has(r.name)
+		}
+		return all, err
+	}
+	if not.registry {
+		r.session.lists.suspect(r.name)
+	}
+	return r.fallback(ctx, digest)
+}
+
+// fallback reads the list under the tag where it is kept without the API.
+func (r *Repository) fallback(ctx context.Context, digest string) ([]v1.Descriptor, error) {
 	desc, err := r.get(ctx, r.name.Tag(strings.Replace(digest, ":", "-", 1)))
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
@@ -90,6 +103,12 @@ func (l lists) lacking(host string) bool {
 }
 
 func (l lists) suspect(r name.Repository) { l.suspected.Add(r.Name(), true, lackingLife) }
+
+// has notes that there is a list after all.
+func (l lists) has(r name.Repository) {
+	l.suspected.Remove(r.Name())
+	l.without.Remove(r.RegistryStr())
+}
 
 // read notes that a repository exists.
 func (l lists) read(r name.Repository) {
