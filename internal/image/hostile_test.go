@@ -197,6 +197,7 @@ func TestAttack19_OtherSpellings(t *testing.T) {
 		"registry.example.com:/a", "registry.example.com:05000/a", "registry.example.com:+5000/a", "registry.example.com:99999/a",
 		"regıstry.example.com/a", "\u212Aubernaut.example.com/a", "registry.example%2ecom/a", "registry.example.com/A", "registry.example.com//a", "registry.example.com/../a",
 		"0x7f.1:5000/a", "127.1:5000/a", "2130706433:5000/a", "010.88.0.1:5000/a", "10.88.0.1.:5000/a", "[::FFFF:10.88.0.1]:5000/a", "[::ffff:10.88.0.1]:5000/a", "[0:0::1]:5000/a",
+		"registry-1.docker.io/library/busybox", "registry.hub.docker.com/library/busybox",
 		"user@registry.example.com/a", "https://registry.example.com/a", "registry.example.com/a@sha256:0",
 	} {
 		if got, err := Canonical(repository); err == nil {

@@ -120,6 +120,8 @@ func respell(host string) string {
 		return "write the registry's host in lower case"
 	case strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }):
 		return "write the registry's host in its ASCII form, with xn--"
+	case bare == "registry-1.docker.io" || bare == "registry.hub.docker.com":
+		return "write Docker Hub as docker.io"
 	case strings.HasSuffix(bare, "."):
 		return "write the registry's host without the dot at its end"
 	case port == "443", port == "80":
