@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/image"
@@ -254,9 +256,16 @@ func TestAttack18_PolicyLostOrUnreadable(t *testing.T) {
 		"policy with a typing error": {v1alpha1.ReasonPolicyUnusable, func(s *site) {
 			s.policy(fmt.Sprintf("[{key: {dataa: x}}, {key: {data: %q}}]", public(s, s.key)))
 		}, (*site).nothingElse},
-		"policy of nobody":  {v1alpha1.ReasonPolicyUnusable, func(s *site) { s.policy("[]") }, (*site).nothingElse},
-		"no policy at all":  {v1alpha1.ReasonNoMatchingPolicy, func(s *site) { s.remove(s.policy("[]")) }, (*site).nothingElse},
-		"policies not read": {v1alpha1.ReasonRegistryUnavailable, func(s *site) { s.outage = errors.New("no route to host") }, func(s *site) { s.outage = nil }},
+		"policy of nobody":    {v1alpha1.ReasonPolicyUnusable, func(s *site) { s.policy("[]") }, (*site).nothingElse},
+		"no policy at all":    {v1alpha1.ReasonNoMatchingPolicy, func(s *site) { s.remove(s.policy("[]")) }, (*site).nothingElse},
+		"policies not read":   {v1alpha1.ReasonRegistryUnavailable, func(s *site) { s.outage = errors.New("no route to host") }, func(s *site) { s.outage = nil }},
+		"key Secret not read": {v1alpha1.ReasonRegistryUnavailable, func(s *site) { s.unread = errors.New("no route to host") }, func(s *site) { s.unread = nil }},
+		"key Secret forbidden": {v1alpha1.ReasonPolicyUnusable, func(s *site) {
+			s.unread = apierrors.NewForbidden(corev1.Resource("secrets"), "keys", errors.New("no role"))
+		}, func(s *site) { s.unread = nil }},
+		"TrustRoot that is not there": {v1alpha1.ReasonPolicyUnusable, func(s *site) {
+			s.policy("[{keyless: {trustRootRef: gone, identities: [{issuer: i, subject: s}]}}, {key: {secretRef: {name: keys}}}]")
+		}, (*site).nothingElse},
 		"one that enforces beside a good one": {v1alpha1.ReasonImageUnsigned, func(s *site) {
 			s.object(fmt.Sprintf(`{apiVersion: policy.sigstore.dev/v1beta1, kind: ClusterImagePolicy, metadata: {name: second}, spec: {images: [{glob: "**"}], authorities: [{key: {data: %q}}]}}`, public(s, newKey(s))))
 		}, func(s *site) {

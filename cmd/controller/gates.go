@@ -25,7 +25,7 @@ func (o options) images(live client.Reader, m *record.Metrics) (verifyimage.Poli
 	if err != nil {
 		return nil, nil, err
 	}
-	inside := cluster{live: live, namespace: o.namespace, trust: root, compat: o.compat}
+	inside := cluster{live: live, namespace: o.namespace, trust: root, compat: o.compat, memo: &policy.Memo{}}
 	secrets := share(func(ctx context.Context, a account) ([][]byte, error) { return inside.pullSecrets(ctx, a) })
 	reach, err := o.registries(func(ctx context.Context, who verify.Subject) ([][]byte, error) {
 		return secrets.get(ctx, account{who.Namespace, cmp.Or(who.ServiceAccount, "default")})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -25,6 +26,7 @@ type cluster struct {
 	// trust is the root where a policy names none.
 	trust  *policy.Root
 	compat bool
+	memo   *policy.Memo
 }
 
 // +kubebuilder:rbac:groups=policy.sigstore.dev,resources=clusterimagepolicies;trustroots,verbs=get;list;watch
@@ -40,17 +42,34 @@ func (c cluster) policies(ctx context.Context) (*policy.Set, error) {
 	if in.TrustRoots, err = c.list(ctx, trustRootKind()); err != nil {
 		return nil, err
 	}
+	var faults []error
+	own := func(namespace, name string, into client.Object) error {
+		// Or a policy could be made to quote what others keep.
+		if namespace != "" && namespace != c.namespace {
+			return fmt.Errorf("%s/%s: policies name objects of namespace %s alone", namespace, name, c.namespace)
+		}
+		err := c.live.Get(ctx, types.NamespacedName{Namespace: c.namespace, Name: name}, into)
+		// What is not there closes the policy; what could not be asked passes.
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
+			faults = append(faults, fmt.Errorf("read %T %s, which an image policy names: %w", into, name, err))
+		}
+		return err
+	}
 	in.Secrets = func(namespace, name string) (map[string][]byte, error) {
 		secret := &corev1.Secret{}
-		err := c.own(ctx, namespace, name, secret)
+		err := own(namespace, name, secret)
 		return secret.Data, err
 	}
 	in.ConfigMaps = func(namespace, name string) (map[string]string, error) {
 		object := &corev1.ConfigMap{}
-		err := c.own(ctx, namespace, name, object)
+		err := own(namespace, name, object)
 		return object.Data, err
 	}
-	return policy.Compile(in), nil
+	set := c.memo.Compile(in)
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return set, nil
 }
 
 // list returns all objects of a kind as JSON; none where the cluster lacks it.
@@ -69,15 +88,6 @@ func (c cluster) list(ctx context.Context, kind schema.GroupVersionKind) ([][]by
 		objects = append(objects, data)
 	}
 	return objects, nil
-}
-
-// own reads what a policy names: it may name objects of the controller's
-// namespace alone, or it could be made to quote others.
-func (c cluster) own(ctx context.Context, namespace, name string, into client.Object) error {
-	if namespace != "" && namespace != c.namespace {
-		return fmt.Errorf("%s/%s: policies name objects of namespace %s alone", namespace, name, c.namespace)
-	}
-	return c.live.Get(ctx, types.NamespacedName{Namespace: c.namespace, Name: name}, into)
 }
 
 // trusted is the root of trust for policies that name none.

@@ -17,6 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -71,8 +72,9 @@ type site struct {
 	now       time.Time
 	// made lists what the controllers created.
 	made []string
-	// outage is what the API server answers to who lists policies.
-	outage error
+	// outage is what the API server answers to who lists policies, unread to who
+	// reads Secrets.
+	outage, unread error
 }
 
 func newSite(t *testing.T, o registry.Options) *site {
@@ -91,6 +93,12 @@ func newSite(t *testing.T, o registry.Options) *site {
 				s.made = append(s.made, fmt.Sprintf("%T %s", o, o.GetName()))
 				o.SetUID(types.UID(fmt.Sprintf("uid-%T-%s", o, o.GetName())))
 				return c.Create(ctx, o, opts...)
+			},
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+				if _, secret := o.(*corev1.Secret); secret && s.unread != nil {
+					return s.unread
+				}
+				return c.Get(ctx, key, o, opts...)
 			},
 			List: func(ctx context.Context, c client.WithWatch, l client.ObjectList, opts ...client.ListOption) error {
 				if _, policies := l.(*unstructured.UnstructuredList); policies && s.outage != nil {

@@ -76,8 +76,8 @@ func (c *compiler) rule(at string, r rule) (Program, error) {
 
 func (c *compiler) configMap(ref configMapRef) (string, error) {
 	switch {
-	case ref.Name == "" || ref.Key == "":
-		return "", errors.New("name and key are needed")
+	case !objects.MatchString(ref.Name) || ref.Key == "":
+		return "", fmt.Errorf("name %q and key %q are needed, as those of an object and of its entry", ref.Name, ref.Key)
 	case c.in.ConfigMaps == nil:
 		return "", errors.New("no ConfigMap can be read here")
 	}

@@ -136,8 +136,8 @@ func (c *compiler) source(at string, a authority, out *Authority) error {
 	}
 	out.Source = Source{Repository: from.OCI, TagPrefix: from.TagPrefix}
 	for i, secret := range from.SignaturePullSecrets {
-		if secret.Name == "" {
-			return fmt.Errorf("%s.signaturePullSecrets[%d].name is missing", at, i)
+		if !objects.MatchString(secret.Name) {
+			return fmt.Errorf("%s.signaturePullSecrets[%d].name: %q is no name of an object", at, i, secret.Name)
 		}
 		out.Source.PullSecrets = append(out.Source.PullSecrets, secret.Name)
 	}

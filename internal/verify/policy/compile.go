@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	kjson "sigs.k8s.io/json"
 )
@@ -155,4 +156,74 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 // stays.
 func (c *compiler) fingerprint(out Compiled, spec []byte) string {
 	return hash(fmt.Sprintf("%q %q %q %q", out.Name, out.Closed, spec, c.read))
+}
+
+// Memo compiles again only where something differs. Its zero value is ready, it
+// is safe for concurrent use, and a nil one remembers nothing.
+type Memo struct {
+	mu   sync.Mutex
+	last *compiled
+}
+
+// compiled is a set and all that it was made of.
+type compiled struct {
+	from  string
+	looks []look
+	set   *Set
+}
+
+// look is one read, and the hash of what it gave.
+type look struct {
+	again func(Inputs) string
+	gave  string
+}
+
+// Compile is like the function of this name. It reads every Secret and ConfigMap
+// again: what it saves is the time to compile, milliseconds where there are
+// rules. Of two calls, Rules must be the same.
+func (m *Memo) Compile(in Inputs) *Set {
+	if m == nil {
+		return Compile(in)
+	}
+	from := hash(struct {
+		Policies, TrustRoots [][]byte
+		Public               *Root
+		Compat               bool
+	}{in.Policies, in.TrustRoots, in.Public, in.Compat})
+	m.mu.Lock()
+	last := m.last
+	m.mu.Unlock()
+	if last != nil && last.from == from && !slices.ContainsFunc(last.looks, func(l look) bool { return l.again(in) != l.gave }) {
+		return last.set
+	}
+	next := &compiled{from: from}
+	next.set = Compile(next.watch(in))
+	m.mu.Lock()
+	m.last = next
+	m.mu.Unlock()
+	return next.set
+}
+
+// watch notes what is read.
+func (c *compiled) watch(in Inputs) Inputs {
+	secrets, maps := in.Secrets, in.ConfigMaps
+	if secrets != nil {
+		in.Secrets = func(namespace, name string) (map[string][]byte, error) {
+			data, err := secrets(namespace, name)
+			c.looks = append(c.looks, look{func(in Inputs) string { return gave(in.Secrets(namespace, name)) }, gave(data, err)})
+			return data, err
+		}
+	}
+	if maps != nil {
+		in.ConfigMaps = func(namespace, name string) (map[string]string, error) {
+			data, err := maps(namespace, name)
+			c.looks = append(c.looks, look{func(in Inputs) string { return gave(in.ConfigMaps(namespace, name)) }, gave(data, err)})
+			return data, err
+		}
+	}
+	return in
+}
+
+func gave[V string | []byte](data map[string]V, err error) string {
+	return hash([]string{fmt.Sprintf("%q", data), fmt.Sprint(err)})
 }

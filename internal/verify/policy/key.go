@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 )
 
 const (
@@ -22,6 +23,9 @@ const (
 	// private key and its password.
 	cosignPublic = "cosign.pub"
 )
+
+// objects have DNS names; anything else would be asked for at another path.
+var objects = regexp.MustCompile(`\A[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?\z`)
 
 // Secrets returns the data of a Secret. A policy names it without knowing where
 // the controller runs: an empty namespace means the controller's own, and any
@@ -37,6 +41,8 @@ func (c *compiler) text(k *keyRef) (string, error) {
 		return "", errors.New("exactly one of data and secretRef is needed")
 	case k.SecretRef == nil:
 		return k.Data, nil
+	case !objects.MatchString(k.SecretRef.Name):
+		return "", fmt.Errorf("secretRef.name: %q is no name of an object", k.SecretRef.Name)
 	case c.in.Secrets == nil:
 		return "", errors.New("secretRef: no Secret can be read here")
 	}

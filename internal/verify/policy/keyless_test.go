@@ -144,13 +144,13 @@ func TestKeylessClosed(t *testing.T) {
 		`there is no TrustRoot "gone"`:                                   `{keyless: {trustRootRef: gone, ` + who + `}}`,
 		`TrustRoot "broken" cannot be used: spec.sigstoreKeys.certificateAuthorities[0].certChain: after 0 PEM blocks`: `{keyless: {trustRootRef: broken, ` + who + `}}`,
 		"source[0].oci: \"http://registry.example.com/x\" is no repository":                                            `{static: {action: pass}}, {keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: "http://registry.example.com/x"}]}`,
-		`oci: "signatures"`:                       `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: signatures}]}`,
-		`oci: "registry.example.com/../x"`:        `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: registry.example.com/../x}]}`,
-		`oci: "registry.example.com/a:tag"`:       `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: "registry.example.com/a:tag"}]}`,
-		`tagPrefix: "../../"`:                     `{keyless: {trustRootRef: whole, ` + who + `}, source: [{tagPrefix: ../../}]}`,
-		"signaturePullSecrets[0].name is missing": `{keyless: {trustRootRef: whole, ` + who + `}, source: [{signaturePullSecrets: [{}]}]}`,
-		"17 entries, at most 16":                  `{keyless: {trustRootRef: whole, ` + who + `}, source: [{signaturePullSecrets: [` + strings.Repeat("{name: a},", 17) + `]}]}`,
-		"source: 2 entries, one is read":          `{keyless: {trustRootRef: whole, ` + who + `}, source: [{}, {}]}`,
+		`oci: "signatures"`:                             `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: signatures}]}`,
+		`oci: "registry.example.com/../x"`:              `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: registry.example.com/../x}]}`,
+		`oci: "registry.example.com/a:tag"`:             `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: "registry.example.com/a:tag"}]}`,
+		`tagPrefix: "../../"`:                           `{keyless: {trustRootRef: whole, ` + who + `}, source: [{tagPrefix: ../../}]}`,
+		"signaturePullSecrets[0].name: \"\" is no name": `{keyless: {trustRootRef: whole, ` + who + `}, source: [{signaturePullSecrets: [{}]}]}`,
+		"17 entries, at most 16":                        `{keyless: {trustRootRef: whole, ` + who + `}, source: [{signaturePullSecrets: [` + strings.Repeat("{name: a},", 17) + `]}]}`,
+		"source: 2 entries, one is read":                `{keyless: {trustRootRef: whole, ` + who + `}, source: [{}, {}]}`,
 	} {
 		c := one(t, Compile(Inputs{Policies: [][]byte{object(t, "images: [{glob: \"**\"}]\nauthorities: ["+text+"]")}, TrustRoots: roots}))
 		if !strings.Contains(c.Closed, want) {
@@ -323,4 +323,53 @@ func FuzzTrustRoot(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestMemo(t *testing.T) {
+	text := "images: [{glob: \"**\"}]\nauthorities: [{key: {secretRef: {name: signer}}, attestations: [{name: a, predicateType: spdx, policy: {type: cue, configMapRef: {name: rules, key: a}}}]}]"
+	key, rule, compiled, readings := publicKey(t), "level: 3", 0, 0
+	var unread error
+	in := Inputs{Policies: [][]byte{object(t, text)}, TrustRoots: trust(t),
+		Rules: func(_, text string) (Program, error) { compiled++; return always{text}, nil },
+		Secrets: func(string, string) (map[string][]byte, error) {
+			readings++
+			return map[string][]byte{"key": []byte(key)}, unread
+		},
+		ConfigMaps: func(string, string) (map[string]string, error) { return map[string]string{"a": rule}, nil }}
+	memo := &Memo{}
+	hashes := map[string]bool{}
+	for _, c := range []struct {
+		what   string
+		change func()
+		again  bool
+	}{
+		{"at first", func() {}, true},
+		{"nothing", func() {}, false},
+		{"key", func() { key = publicKey(t) }, true},
+		{"Secret gone", func() { unread = errors.New("not found") }, false},
+		{"Secret back", func() { unread = nil }, true},
+		{"rule", func() { rule = "level: 4" }, true},
+		{"root", func() { in.TrustRoots = trust(t) }, true},
+		{"public root", func() { in.Public = &Root{Public: true} }, true},
+		{"mode", func() { in.Compat = true }, true},
+		{"policy", func() { in.Policies = append(in.Policies, object(t, "images: [{glob: a}]")) }, true},
+		{"nothing more", func() {}, false},
+	} {
+		c.change()
+		compiled, readings = 0, 0
+		set := memo.Compile(in)
+		if compiled > 0 != c.again || readings == 0 {
+			t.Errorf("%s: compiled %d times, read %d times", c.what, compiled, readings)
+		}
+		if want := Compile(in).Hash(); set.Hash() != want {
+			t.Errorf("%s: hash %s, afresh %s", c.what, set.Hash(), want)
+		}
+		hashes[set.Hash()] = true
+	}
+	if len(hashes) != 6 {
+		t.Errorf("%d different hashes", len(hashes))
+	}
+	if set := (*Memo)(nil).Compile(in); len(set.Problems()) != 1 {
+		t.Errorf("without a memory: %v", set.Problems())
+	}
 }
