@@ -195,7 +195,7 @@ func TestAttack19_OtherSpellings(t *testing.T) {
 	for _, repository := range []string{
 		"Registry.example.com/a", "registry.example.com./a", "registry.example.com:443/a", "registry.example.com:80/a",
 		"registry.example.com:/a", "registry.example.com:05000/a", "registry.example.com:+5000/a", "registry.example.com:99999/a",
-		"regıstry.example.com/a", "\u212Aubernaut.example.com/a", "registry.example%2ecom/a", "registry.example.com/A", "registry.example.com//a", "registry.example.com/../a",
+		"regıstry.example.com/a", "\u212Aubernaut.example.com/a", "registry.example%2ecom/a", "registry.example.com/A", "registry!.example.com/a", "registry..example.com/a", "[fe80::1%25eth0]:5000/a", "registry.example.com//a", "registry.example.com/../a",
 		"0x7f.1:5000/a", "127.1:5000/a", "2130706433:5000/a", "010.88.0.1:5000/a", "10.88.0.1.:5000/a", "[::FFFF:10.88.0.1]:5000/a", "[::ffff:10.88.0.1]:5000/a", "[0:0::1]:5000/a",
 		"registry-1.docker.io/library/busybox", "registry.hub.docker.com/library/busybox",
 		"user@registry.example.com/a", "https://registry.example.com/a", "registry.example.com/a@sha256:0",
@@ -312,4 +312,23 @@ func TestAttack15_BlobsElsewhere(t *testing.T) {
 	// The same store, when nobody said that it may be reached so.
 	_, err = New(plain(served)).ReadFile(t.Context(), img, ContractPath, nobody())
 	wantRetry(t, err, "is not HTTPS", served.StoreHost())
+}
+
+// What counts as the spelling of a name counts as its own.
+func FuzzCanonical(f *testing.F) {
+	for _, name := range []string{"busybox", "docker.io/a", "registry.example.com:5000/a/b", "[::1]:5000/a", "0x7f.1/a", "a.b./c"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, repository string) {
+		got, err := Canonical(repository)
+		if err != nil {
+			return
+		}
+		if again, err := Canonical(got); err != nil || again != got {
+			t.Errorf("%q is taken as %q, and that as %q, error %v", repository, got, again, err)
+		}
+		if got != strings.ToLower(got) || strings.Trim(got, "abcdefghijklmnopqrstuvwxyz0123456789.-_/:[]") != "" {
+			t.Errorf("%q is taken as %q", repository, got)
+		}
+	})
 }

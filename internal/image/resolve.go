@@ -93,6 +93,10 @@ func (r *Repository) resolve(ctx context.Context, ref name.Reference) (v1.Hash, 
 // pathForm is what the distribution specification says of names of repositories.
 var pathForm = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
+// hostForm is what names of hosts are made of; underscores are wrong there and
+// not rare in private networks.
+var hostForm = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
+
 // parseRepository accepts one spelling per repository. Policies match names as
 // text, so a second spelling would step around the policy for the first.
 func parseRepository(repository string) (name.Repository, error) {
@@ -128,6 +132,8 @@ func respell(host string) string {
 		return fmt.Sprintf("leave out the registry's default port %s", port)
 	case strings.HasSuffix(host, ":"), port != "" && port != strconv.FormatUint(n, 10):
 		return "write the registry's port as a plain number"
+	case !strings.Contains(bare, ":") && !hostForm.MatchString(bare):
+		return "write the registry's host in letters, digits and dashes between single dots"
 	case oddAddress(bare):
 		return "write the registry's address in its shortest form, four numbers or IPv6"
 	}
@@ -142,7 +148,7 @@ func oddAddress(host string) bool {
 		return false
 	}
 	address, err := netip.ParseAddr(host)
-	return err != nil || address.String() != host || address.Is4In6()
+	return err != nil || address.String() != host || address.Is4In6() || address.Zone() != ""
 }
 
 // Canonical returns the one spelling of a repository's name under which

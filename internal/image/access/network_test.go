@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -419,4 +420,38 @@ func TestRepositoryOfARequest(t *testing.T) {
 			t.Errorf("%s while writing: %q, %v", path, got, err)
 		}
 	}
+}
+
+// A proxy looks names up itself; what is written out is judged all the same.
+func TestBehindAProxy(t *testing.T) {
+	inside, visits := trap(t, "127.0.0.1")
+	served := registry.New(t, registry.Options{Listener: listen(t, "127.0.0.2")})
+	network := plan(over(served))
+	network.proxied = func(u *url.URL) bool { return u.Host != served.Host() }
+	redirecting(served, func(*http.Request) string { return "https://" + inside + "/" })
+	if _, err := ask(t, network.Client(logins{}), served, "actions/a"); err == nil || !strings.Contains(err.Error(), "is private") || visits.Load() != 0 {
+		t.Errorf("error %v, %d connections", err, visits.Load())
+	}
+	redirecting(served, func(*http.Request) string { return "https://localhost:" + port(inside) + "/" })
+	if _, err := ask(t, network.Client(logins{}), served, "actions/a"); err == nil || visits.Load() != 1 {
+		t.Errorf("error %v, %d connections", err, visits.Load())
+	}
+}
+
+func FuzzChallenge(f *testing.F) {
+	f.Add(`Bearer realm="https://a/t",service="s",scope="x"`)
+	f.Add(`Bearer realm="http://[::1]:5/\"",error=invalid_token`)
+	f.Fuzz(func(t *testing.T, header string) {
+		resp := &http.Response{Header: http.Header{"Www-Authenticate": {header}}, Request: httptest.NewRequest(http.MethodGet, "https://r/v2/", nil)}
+		c, _, err := readChallenge(resp)
+		if err != nil || c == nil || c.kind != bearer {
+			return
+		}
+		if c.realm.Host == "" || c.realm.User != nil || c.realm.Fragment != "" {
+			t.Errorf("realm %s", c.realm)
+		}
+		if c.allows("https") == nil && c.realm.Scheme != "https" {
+			t.Errorf("realm %s for a registry on HTTPS", c.realm)
+		}
+	})
 }
