@@ -93,7 +93,7 @@ func (r *Reconciler) walk(ctx context.Context, p *pass, s *v1alpha1.RunSnapshot,
 		taken, why := reuse.Steps(p.run, p.obj, p.before)
 		status.Steps, said = taken, "admitted; "+why
 	}
-	p.conditions(append(report.Progressing(v1alpha1.ReasonProgressing, said), signed(c)))
+	p.conditions(append(report.Progressing(v1alpha1.ReasonProgressing, said), p.verified()...))
 	return r.keep(ctx, p)
 }
 
@@ -140,14 +140,15 @@ func schemaOf(t *v1alpha1.Target) *v1alpha1.TargetSchema {
 // found: it has results once every image passed it.
 func (p *pass) judge(c *gate.Case, v run.Verdict) error {
 	switch {
-	case v.Kind == run.Passed:
-		return nil
 	case len(c.Results) > 0:
 		p.conditions([]metav1.Condition{signed(c)})
 	case v.Kind == run.Waiting:
 		p.conditions([]metav1.Condition{report.Verified(metav1.ConditionUnknown, v.Reason, v.Message)})
 	default:
 		p.conditions([]metav1.Condition{report.Verified(metav1.ConditionFalse, v.Reason, v.Message)})
+	}
+	if v.Kind == run.Passed {
+		return nil
 	}
 	if v.Kind == run.Waiting {
 		return &run.Wait{Reason: v.Reason, Message: v.Message, Until: v.Until}

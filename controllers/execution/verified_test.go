@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/report"
@@ -51,5 +52,27 @@ func TestARunThatWaitsForApprovalIsVerified(t *testing.T) {
 	}
 	if c := report.Find(s.Conditions, v1alpha1.ConditionVerified); c == nil || c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "b by bob") {
 		t.Errorf("Verified = %+v", c)
+	}
+}
+
+// So does who waits for a place to become free.
+func TestARunThatIsQueuedIsVerified(t *testing.T) {
+	l := newLine(t, "ops/a", "ops/b")
+	l.settings.MaxConcurrentRuns = 1
+	l.pass("ops/a")
+	l.pass("ops/a")
+	l.pass("ops/b")
+	l.pass("ops/b")
+	e := &v1alpha1.WorkflowExecution{}
+	if err := l.base.Get(t.Context(), types.NamespacedName{Namespace: "ops", Name: "b"}, e); err != nil {
+		t.Fatal(err)
+	}
+	ready, c := report.Find(e.Status.Conditions, v1alpha1.ConditionReady), report.Find(e.Status.Conditions, v1alpha1.ConditionVerified)
+	if ready.Reason != v1alpha1.ReasonQueued || c == nil || c.Status != metav1.ConditionTrue {
+		t.Errorf("Ready = %+v, Verified = %+v", ready, c)
+	}
+	before := len(l.writes)
+	if l.pass("ops/b"); len(l.writes) != before {
+		t.Errorf("a pass without news writes %v", l.writes[before:])
 	}
 }
