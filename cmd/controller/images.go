@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -122,7 +123,15 @@ func (c cluster) pullSecrets(ctx context.Context, of account) ([][]byte, error) 
 		if err != nil {
 			return nil, fmt.Errorf("read pull secret %s/%s: %w", of.namespace, ref.Name, err)
 		}
-		out = append(out, secret.Data[corev1.DockerConfigJsonKey])
+		out = append(out, logins(secret))
 	}
 	return out, nil
+}
+
+// logins reads both kinds of pull secrets that the kubelet does.
+func logins(secret *corev1.Secret) []byte {
+	if old := secret.Data[corev1.DockerConfigKey]; secret.Type == corev1.SecretTypeDockercfg && len(old) > 0 {
+		return slices.Concat([]byte(`{"auths":`), old, []byte("}"))
+	}
+	return secret.Data[corev1.DockerConfigJsonKey]
 }

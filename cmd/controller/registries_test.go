@@ -1,11 +1,19 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/run"
+	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/test/registry"
 )
 
@@ -57,6 +65,25 @@ func TestWrongRegistryFlagsStopTheStart(t *testing.T) {
 		}
 		if _, err := o.registries(nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.flag, err, c.want)
+		}
+	}
+}
+
+// Both kinds of pull secrets open the same registry.
+func TestLoginsOfBothKinds(t *testing.T) {
+	served := registry.New(t, registry.Options{Tokens: &registry.Tokens{Users: map[string]string{"puller": "secret"}}})
+	login := fmt.Sprintf(`{%q:{"username":"puller","password":"secret"}}`, served.Host())
+	for kind, data := range map[corev1.SecretType]map[string][]byte{
+		corev1.SecretTypeDockercfg:        {corev1.DockerConfigKey: []byte(login)},
+		corev1.SecretTypeDockerConfigJson: {corev1.DockerConfigJsonKey: []byte(`{"auths":` + login + `}`)},
+	} {
+		reader := image.New(image.Options{Insecure: []string{served.Host()}, Credentials: func(context.Context, verify.Subject) ([][]byte, error) {
+			return [][]byte{logins(&corev1.Secret{Type: kind, Data: data}), logins(&corev1.Secret{Type: kind})}, nil
+		}})
+		// That nothing is there is only told to those who may look.
+		_, err := reader.Resolve(t.Context(), served.Image("actions/a")+":v1", verify.Subject{})
+		if refusal, ok := run.AsRefusal(err); !ok || refusal.Reason != v1alpha1.ReasonImageNotFound {
+			t.Errorf("%s: error %v", kind, err)
 		}
 	}
 }

@@ -104,3 +104,24 @@ func TestScope(t *testing.T) {
 		t.Error("a scope without having read the secrets")
 	}
 }
+
+// Digest, list of signatures, content and contract are read with the same login.
+func TestOneLoginForAllThatIsRead(t *testing.T) {
+	tokens := &registry.Tokens{}
+	served := registry.New(t, registry.Options{Tokens: tokens})
+	img := pushed(t, served, "actions/a", "a")
+	attach(t, New(plain(served)), img, bundleKind, "signed")
+	tokens.Users = map[string]string{"puller": "secret"}
+	for allowed, documents := range map[bool][][]byte{true: {dockerConfig(served.Host(), "puller", "secret")}, false: {dockerConfig("elsewhere.example.com", "puller", "secret")}} {
+		tokens.Revoke()
+		r := New(Options{Insecure: []string{served.Host()}, Credentials: func(context.Context, verify.Subject) ([][]byte, error) { return documents, nil }})
+		_, tagErr := r.Resolve(t.Context(), img.Repository+":v1", nobody())
+		_, fileErr := r.ReadFile(t.Context(), img, ContractPath, nobody())
+		_, bundleErr := bundles(t.Context(), r, img)
+		for what, err := range map[string]error{"tag": tagErr, "contract": fileErr, "bundle": bundleErr, "look": r.Look(t.Context(), img, nobody())} {
+			if allowed != (err == nil) || !allowed && !errors.Is(err, errUnauthorized) && !strings.Contains(err.Error(), "may not be read") {
+				t.Errorf("%s with login %t: %v", what, allowed, err)
+			}
+		}
+	}
+}

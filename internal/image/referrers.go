@@ -28,7 +28,7 @@ const (
 	// maxList bounds all pages together, some 20,000 entries.
 	maxList = 8 << 20
 	// lackingLife is how long a registry is believed to have no list of referrers.
-	// A signature that is only in the list is not found so long after it got one.
+	// Meanwhile the list is asked only where nothing is under the fallback tag.
 	lackingLife = 10 * time.Minute
 	// maxLacking bounds the registries that are remembered for it.
 	maxLacking = 128
