@@ -1,4 +1,5 @@
-// Package lint is the verb that judges a catalog before it is committed.
+// Package lint is the verb that judges a catalog, or image policies, before
+// they are committed.
 package lint
 
 import (
@@ -14,24 +15,34 @@ import (
 // Command is the verb.
 func Command(e *env.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "lint DIR", Short: "Judge a catalog as the controller would, without a cluster",
-		Long:    "Lint builds the Kustomize tree in DIR and prints a line for each thing that is wrong, with file and line.",
-		Example: "  kubernaut lint catalog",
-		Args:    cobra.ExactArgs(1),
+		Use: "lint DIR | FILE...", Short: "Judge a catalog or image policies as the controller would, without a cluster",
+		Long: "Lint builds the Kustomize tree in DIR and prints a line for each thing that is wrong, with file and line.\n\n" +
+			"Of files it reads ClusterImagePolicy and TrustRoot objects, together with the Secrets and ConfigMaps that they name,\n" +
+			"and prints why the controller would refuse the images of a policy.",
+		Example: "  kubernaut lint catalog\n  kubernaut lint policy.yaml trustroot.yaml",
+		Args:    cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
-				return fmt.Errorf("%s is not a folder", args[0])
+			info, err := os.Stat(args[0])
+			if err == nil && info.Mode().IsRegular() {
+				return policies(e, args)
 			}
-			set, findings := catalog.Load(os.DirFS(args[0]), ".")
-			findings = append(findings, set.Missing(func(string) bool { return false })...)
-			for _, f := range findings {
-				fmt.Fprintf(e.Out, "%s:%d: %s: %s: %s\n", f.File, f.Line, f.Object, f.Reason, f.Message)
+			if err != nil || !info.IsDir() || len(args) > 1 {
+				return fmt.Errorf("%s is neither one folder nor one of some files", args[0])
 			}
-			if len(findings) > 0 {
-				return fmt.Errorf("%d findings in %s", len(findings), args[0])
-			}
-			e.Say("✔ %d actions and %d workflows are sound", set.Count("Action"), set.Count("Workflow"))
-			return nil
+			return folder(e, args[0])
 		},
 	}
+}
+
+func folder(e *env.Env, dir string) error {
+	set, findings := catalog.Load(os.DirFS(dir), ".")
+	findings = append(findings, set.Missing(func(string) bool { return false })...)
+	for _, f := range findings {
+		fmt.Fprintf(e.Out, "%s:%d: %s: %s: %s\n", f.File, f.Line, f.Object, f.Reason, f.Message)
+	}
+	if len(findings) > 0 {
+		return fmt.Errorf("%d findings in %s", len(findings), dir)
+	}
+	e.Say("✔ %d actions and %d workflows are sound", set.Count("Action"), set.Count("Workflow"))
+	return nil
 }

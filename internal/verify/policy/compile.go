@@ -43,7 +43,8 @@ func Compile(in Inputs) *Set {
 	set := &Set{compat: in.Compat}
 	// What counts is hashed, and not the whole object: its status changes often.
 	parts := []string{fmt.Sprintf("compat %t", in.Compat)}
-	trusted := compileRoots(in.TrustRoots)
+	var trusted roots
+	trusted, set.roots = compileRoots(in.TrustRoots)
 	for _, object := range in.Policies {
 		c := &compiler{in: in, roots: trusted}
 		compiled, spec := c.compile(object)

@@ -70,7 +70,7 @@ func (c *compiler) ownCA(at string, ref *keyRef) (*Root, error) {
 // identities are mandatory: without them anybody with an account could sign.
 func (c *compiler) identities(at string, from []identity) ([]Identity, error) {
 	if n := len(from); n == 0 {
-		return nil, fmt.Errorf("%s.identities is missing: name the issuer and the subject (or issuerRegExp and subjectRegExp) that may sign", at)
+		return nil, fmt.Errorf("%s.identities is missing: each entry has an issuer (or issuerRegExp) and a subject (or subjectRegExp), and anybody could sign without", at)
 	} else if n > maxIdentities {
 		return nil, fmt.Errorf("%s.identities: %d entries, at most %d are read", at, n, maxIdentities)
 	}

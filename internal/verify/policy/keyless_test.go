@@ -130,18 +130,18 @@ func TestKeylessClosed(t *testing.T) {
 	many := strings.Repeat(`{issuer: i, subject: s},`, maxIdentities+1)
 	roots := trust(t)
 	for want, text := range map[string]string{
-		"keyless.identities is missing: name the issuer and the subject": `{keyless: {}}`,
-		"lacks issuer (or issuerRegExp)":                                 `{keyless: {identities: [{subject: s}]}}`,
-		"identities[0]: subject and subjectRegExp are both set":          `{keyless: {identities: [{issuer: i, subject: s, subjectRegExp: s}]}}`,
-		"65 entries, at most 64":                                         `{keyless: {identities: [` + many + `]}}`,
-		"the controller was given none":                                  `{keyless: {` + who + `}}`,
-		"ca-cert excludes url and trustRootRef":                          `{keyless: {ca-cert: {data: x}, trustRootRef: whole, ` + who + `}}`,
-		"ca-cert: after 0 PEM blocks there is text that is none":         `{keyless: {ca-cert: {data: x}, ` + who + `}}`,
-		"names no certificate log":                                       `{keyless: {ca-cert: {data: ` + quoted(chain) + `}, ` + who + `}}`,
-		"TrustRoot with spec.sigstoreKeys.ctLogs, or set":                `{keyless: {trustRootRef: ca, ` + who + `}}`,
-		`its root of trust names no transparency log`:                    `{keyless: {trustRootRef: ca, insecureIgnoreSCT: true, ` + who + `}}`,
-		`its root of trust names no timestamp authority`:                 `{keyless: {trustRootRef: whole, ` + who + `}, rfc3161timestamp: {trustRootRef: ca}}`,
-		`there is no TrustRoot "gone"`:                                   `{keyless: {trustRootRef: gone, ` + who + `}}`,
+		"keyless.identities is missing: each entry has an issuer": `{keyless: {}}`,
+		"lacks issuer (or issuerRegExp)":                          `{keyless: {identities: [{subject: s}]}}`,
+		"identities[0]: subject and subjectRegExp are both set":   `{keyless: {identities: [{issuer: i, subject: s, subjectRegExp: s}]}}`,
+		"65 entries, at most 64":                                  `{keyless: {identities: [` + many + `]}}`,
+		"the controller was given none":                           `{keyless: {` + who + `}}`,
+		"ca-cert excludes url and trustRootRef":                   `{keyless: {ca-cert: {data: x}, trustRootRef: whole, ` + who + `}}`,
+		"ca-cert: after 0 PEM blocks there is text that is none":  `{keyless: {ca-cert: {data: x}, ` + who + `}}`,
+		"names no certificate log":                                `{keyless: {ca-cert: {data: ` + quoted(chain) + `}, ` + who + `}}`,
+		"TrustRoot with spec.sigstoreKeys.ctLogs, or set":         `{keyless: {trustRootRef: ca, ` + who + `}}`,
+		`its root of trust names no transparency log`:             `{keyless: {trustRootRef: ca, insecureIgnoreSCT: true, ` + who + `}}`,
+		`its root of trust names no timestamp authority`:          `{keyless: {trustRootRef: whole, ` + who + `}, rfc3161timestamp: {trustRootRef: ca}}`,
+		`there is no TrustRoot "gone"`:                            `{keyless: {trustRootRef: gone, ` + who + `}}`,
 		`TrustRoot "broken" cannot be used: spec.sigstoreKeys.certificateAuthorities[0].certChain: after 0 PEM blocks`: `{keyless: {trustRootRef: broken, ` + who + `}}`,
 		"source[0].oci: \"http://registry.example.com/x\" is no repository":                                            `{static: {action: pass}}, {keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: "http://registry.example.com/x"}]}`,
 		`oci: "signatures"`:                             `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: signatures}]}`,
@@ -176,9 +176,10 @@ func TestTrustRootsThatCannotBeUsed(t *testing.T) {
 		"illegal base64":               "{sigstoreKeys: {certificateAuthorities: [{certChain: '%'}]}}",
 		"timestampAuthorities[0].cer":  "{sigstoreKeys: {timestampAuthorities: [{}]}}",
 	} {
-		_, err := compileRoots([][]byte{root(t, "r", spec)})["r"]()
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: error %v, want %q", spec, err, want)
+		all, problems := compileRoots([][]byte{root(t, "r", spec)})
+		_, err := all["r"]()
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") || len(problems) != 1 || problems[0].Object != "TrustRoot/r" {
+			t.Errorf("%s: error %v, problems %v, want %q", spec, err, problems, want)
 		}
 	}
 }
@@ -317,8 +318,10 @@ func FuzzTrustRoot(f *testing.F) {
 		f.Add(r)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, find := range compileRoots([][]byte{data}) {
-			if root, err := find(); (root == nil) == (err == nil) {
+		all, problems := compileRoots([][]byte{data})
+		for _, find := range all {
+			root, err := find()
+			if (root == nil) == (err == nil) || (err == nil) == (len(problems) > 0) {
 				t.Errorf("root %v, error %v", root, err)
 			}
 		}
@@ -369,7 +372,7 @@ func TestMemo(t *testing.T) {
 	if len(hashes) != 6 {
 		t.Errorf("%d different hashes", len(hashes))
 	}
-	if set := (*Memo)(nil).Compile(in); len(set.Problems()) != 1 {
+	if set := (*Memo)(nil).Compile(in); len(set.Problems()) != 2 { // and a broken root
 		t.Errorf("without a memory: %v", set.Problems())
 	}
 }

@@ -180,7 +180,7 @@ func TestClosed(t *testing.T) {
 		"static maybe":          {authority(`{static: {action: maybe}}`), `"maybe" is neither pass nor fail`},
 		"static with log":       {authority(`{static: {action: pass}, ctlog: {}}`), "excludes ctlog"},
 		"keyless":               {authority(`{keyless: {url: "https://x", identities: [{issuer: i, subject: s}]}}`), "keyless.url: nothing is known of the certificates of https://x: name the TrustRoot"},
-		"keyless and log":       {authority(`{keyless: {url: "https://x"}, ctlog: {url: "https://y"}}`), "name the issuer and the subject"},
+		"keyless and log":       {authority(`{keyless: {url: "https://x"}, ctlog: {url: "https://y"}}`), "identities is missing"},
 		"keyless half identity": {authority(`{keyless: {identities: [{issuer: i}]}}`), "identities[0] lacks subject (or subjectRegExp)"},
 		"bad glob":              {`images: [{glob: "a b"}]` + "\n" + good, "spec.images[0]"},
 		"no images":             {good, "spec.images: 0 entries"},

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"crypto"
+	"slices"
 )
 
 // Format names where and how a signature is stored.
@@ -20,6 +21,7 @@ type Set struct {
 	hash     string
 	compat   bool
 	policies []Compiled
+	roots    []Problem
 }
 
 // Compiled is one policy ready for use.
@@ -131,9 +133,10 @@ type Object struct {
 	Labels               map[string]string
 }
 
-// Problem is why a policy is closed.
+// Problem is why an object cannot be used, in one line.
 type Problem struct {
-	Policy, Message string
+	// Object is its kind and name, such as "ClusterImagePolicy/signed".
+	Object, Message string
 }
 
 // Hash changes whenever a policy, or what it names, changes.
@@ -155,12 +158,13 @@ func (s *Set) Match(repository, digest string, on Object) []Compiled {
 	return matched
 }
 
-// Problems lists the closed policies.
+// Problems lists the TrustRoots that cannot be used, named or not, and the
+// closed policies.
 func (s *Set) Problems() []Problem {
-	var problems []Problem
+	problems := slices.Clone(s.roots)
 	for _, p := range s.policies {
 		if p.Closed != "" {
-			problems = append(problems, Problem{Policy: p.Name, Message: p.Closed})
+			problems = append(problems, Problem{Object: kind + "/" + p.Name, Message: p.Closed})
 		}
 	}
 	return problems

@@ -28,22 +28,26 @@ const (
 // kept, so that who names it is told.
 type roots map[string]func() (*Root, error)
 
-func compileRoots(objects [][]byte) roots {
+func compileRoots(objects [][]byte) (roots, []Problem) {
 	all := roots{}
+	var problems []Problem
 	for _, object := range objects {
 		var h header
-		if err := kjson.UnmarshalCaseSensitivePreserveInts(object, &h); err != nil {
-			continue // nobody can name it
-		}
+		name := "(unreadable)"
 		root, err := compileRoot(object)
-		if err != nil {
-			root, err = nil, fmt.Errorf("TrustRoot %q cannot be used: %s", h.Metadata.Name, oneLine(err))
-		} else {
-			root.Name = h.Metadata.Name
+		if e := kjson.UnmarshalCaseSensitivePreserveInts(object, &h); e == nil {
+			name = cmp.Or(h.Metadata.Name, "(without name)")
 		}
-		all[h.Metadata.Name] = func() (*Root, error) { return root, err }
+		if err != nil {
+			root = nil
+			problems = append(problems, Problem{Object: rootKind + "/" + name, Message: oneLine(err)})
+			err = fmt.Errorf("TrustRoot %q cannot be used: %s", name, oneLine(err))
+		} else {
+			root.Name = name
+		}
+		all[name] = func() (*Root, error) { return root, err }
 	}
-	return all
+	return all, problems
 }
 
 func compileRoot(object []byte) (*Root, error) {
