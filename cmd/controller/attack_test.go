@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -44,6 +45,38 @@ func TestGoodRun(t *testing.T) {
 	}
 	if n := s.served.Requests(); n != 0 {
 		t.Errorf("starting a step of a run that was admitted took %d requests: %v", n, s.served.Log())
+	}
+}
+
+// A registry that never ends an answer costs its runs a bounded time, whatever
+// it is asked for, and is no proof of anything.
+func TestAttack8_AnswersWithoutEnd(t *testing.T) {
+	for _, part := range []string{"/manifests/sha256", "/referrers/", "/blobs/"} {
+		t.Run(part, func(t *testing.T) {
+			s := newSite(t, registry.Options{})
+			s.trust(s.key)
+			img := s.sign(s.push("a", document), policy.Bundle)
+			s.patience = 300 * time.Millisecond
+			s.restart()
+			s.served.Hook(func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.Contains(r.URL.Path, part) {
+					return false
+				}
+				w.Header().Set("Content-Type", string(types.OCIImageIndex))
+				for r.Context().Err() == nil {
+					if _, err := w.Write([]byte(" ")); err != nil {
+						break
+					}
+					_ = http.NewResponseController(w).Flush()
+					select {
+					case <-r.Context().Done():
+					case <-time.After(10 * time.Millisecond):
+					}
+				}
+				return true
+			})
+			s.nothing(v1alpha1.ReasonRegistryUnavailable, func() { s.served.Hook(nil) }, img.String())
+		})
 	}
 }
 

@@ -72,6 +72,8 @@ type site struct {
 	now       time.Time
 	// made lists what the controllers created.
 	made []string
+	// patience of the controllers with a registry.
+	patience time.Duration
 	// outage is what the API server answers to who lists policies, unread to who
 	// reads Secrets.
 	outage, unread error
@@ -83,7 +85,7 @@ func newSite(t *testing.T, o registry.Options) *site {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
-	s := &site{T: t, served: registry.New(t, o), key: newKey(t), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	s := &site{T: t, served: registry.New(t, o), key: newKey(t), patience: 5 * time.Second, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	s.api = fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.WorkflowExecution{}, &v1alpha1.ActionExecution{}).
 		WithInterceptorFuncs(interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
@@ -118,7 +120,7 @@ func (s *site) restart() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	policies, registry, err := options{namespace: installed, registryTimeout: 5 * time.Second, insecureRegistries: s.served.Host()}.images(s.api, metrics)
+	policies, registry, err := options{namespace: installed, registryTimeout: s.patience, insecureRegistries: s.served.Host()}.images(s.api, metrics)
 	if err != nil {
 		s.Fatal(err)
 	}
