@@ -35,6 +35,7 @@ type Lab struct {
 		Password string `json:"password"`
 		Token    string `json:"token"`
 	} `json:"forge"`
+	Sigstore Sigstore `json:"sigstore"`
 
 	// Config and Client act as the cluster's administrator.
 	Config *rest.Config     `json:"-"`
