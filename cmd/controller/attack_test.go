@@ -48,6 +48,45 @@ func TestGoodRun(t *testing.T) {
 	}
 }
 
+// What a run costs can be read off the metrics that ship.
+func TestMetricsOfARun(t *testing.T) {
+	s := newSite(t, registry.Options{})
+	s.trust(s.key)
+	img := s.sign(s.push("a", document), policy.Bundle)
+	s.restart()
+	s.served.Reset()
+	s.start("run", img.String(), img.String())
+	s.settle()
+	s.succeed("run-a")
+	s.settle()
+	for name, want := range map[string]float64{
+		"kubernaut_verifications_total": 4, "kubernaut_verification_duration_seconds": 4, "kubernaut_verification_cache_total": 4,
+		"kubernaut_verification_cache_total miss": 1, "kubernaut_registry_requests_total": float64(s.served.Requests()),
+	} {
+		if got := s.count(name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+}
+
+// count adds up a metric, of those with this label's value if one follows.
+func (s *site) count(metric string) (sum float64) {
+	s.Helper()
+	families, err := s.metrics.Gather()
+	if err != nil {
+		s.Fatal(err)
+	}
+	name, label, _ := strings.Cut(metric, " ")
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
+				sum += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return sum
+}
+
 // A registry that never ends an answer costs its runs a bounded time, whatever
 // it is asked for, and is no proof of anything.
 func TestAttack8_AnswersWithoutEnd(t *testing.T) {

@@ -72,6 +72,8 @@ type site struct {
 	now       time.Time
 	// made lists what the controllers created.
 	made []string
+	// metrics of the controllers since their start.
+	metrics *prometheus.Registry
 	// patience of the controllers with a registry.
 	patience time.Duration
 	// outage is what the API server answers to who lists policies, unread to who
@@ -116,7 +118,8 @@ func newSite(t *testing.T, o registry.Options) *site {
 // restart begins with controllers that remember nothing.
 func (s *site) restart() {
 	s.Helper()
-	metrics, err := record.NewMetrics(prometheus.NewRegistry())
+	s.metrics = prometheus.NewRegistry()
+	metrics, err := record.NewMetrics(s.metrics)
 	if err != nil {
 		s.Fatal(err)
 	}
