@@ -237,11 +237,20 @@ func (s *site) sign(img verify.Image, f policy.Format) verify.Image {
 	return img
 }
 
+// placed reads "namespace/name"; without a namespace it is ops.
+func placed(name string) types.NamespacedName {
+	if namespace, rest, found := strings.Cut(name, "/"); found {
+		return types.NamespacedName{Namespace: namespace, Name: rest}
+	}
+	return types.NamespacedName{Namespace: "ops", Name: name}
+}
+
 // start creates a run with a step for each image, one after the other.
 func (s *site) start(name string, images ...string) {
 	s.Helper()
+	at := placed(name)
 	e := &v1alpha1.WorkflowExecution{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: name, Generation: 1},
+		ObjectMeta: metav1.ObjectMeta{Namespace: at.Namespace, Name: at.Name, Generation: 1},
 		Spec:       v1alpha1.WorkflowExecutionSpec{WorkflowType: "demo", Reason: "because"},
 		Status:     v1alpha1.WorkflowExecutionStatus{ObservedGeneration: -1},
 	}
@@ -310,7 +319,7 @@ func (s *site) succeed(name string) {
 func (s *site) ready(name string) (reason, message string) {
 	s.Helper()
 	e := &v1alpha1.WorkflowExecution{}
-	if err := s.api.Get(s.Context(), types.NamespacedName{Namespace: "ops", Name: name}, e); err != nil {
+	if err := s.api.Get(s.Context(), placed(name), e); err != nil {
 		s.Fatal(err)
 	}
 	if c := report.Find(e.Status.Conditions, v1alpha1.ConditionReady); c != nil {

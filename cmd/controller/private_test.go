@@ -1,0 +1,78 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/verify/policy"
+	"github.com/kubernaut/kubernaut/test/registry"
+)
+
+// alone is a keychain with one login for everything.
+type alone authn.AuthConfig
+
+func (a alone) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return authn.FromConfig(authn.AuthConfig(a)), nil
+}
+
+// pullsAs gives the default account of a namespace one login.
+func (s *site) pullsAs(namespace, user string) {
+	s.Helper()
+	config, err := json.Marshal(map[string]any{"auths": map[string]any{s.served.Host(): map[string]string{"username": user, "password": user}}})
+	if err != nil {
+		s.Fatal(err)
+	}
+	at := metav1.ObjectMeta{Namespace: namespace, Name: "login"}
+	s.apply(&corev1.Secret{ObjectMeta: at, Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: config}})
+	at.Name = "default"
+	s.apply(&corev1.ServiceAccount{ObjectMeta: at, ImagePullSecrets: []corev1.LocalObjectReference{{Name: "login"}}})
+}
+
+// What is remembered for one set of pull credentials is no answer for another,
+// and is one for the same credentials wherever they lie.
+func TestPullRightsAreNotLent(t *testing.T) {
+	s := newSite(t, registry.Options{Tokens: &registry.Tokens{
+		Users: map[string]string{"alice": "alice", "bob": "bob"}, Rights: map[string][]string{"alice": {"actions/a"}},
+	}})
+	s.trust(s.key)
+	s.reader = image.New(image.Options{Insecure: []string{s.served.Host()}, Keychain: alone{Username: "alice", Password: "alice"}})
+	img := s.sign(s.push("a", document), policy.Bundle)
+	s.restart()
+	s.pullsAs("ops", "alice")
+	s.pullsAs("same", "alice")
+	s.pullsAs("other", "bob")
+	runs := func(name string, wanted bool) (requests int) {
+		t.Helper()
+		s.served.Reset()
+		s.start(name, img.String())
+		s.settle()
+		at := placed(name)
+		if got := slices.Contains(s.jobs(), at.Name+"-a "+img.String()); got != wanted {
+			_, message := s.ready(name)
+			t.Errorf("%s runs: %t, want %t: %s", name, got, wanted, message)
+		}
+		if reason, _ := s.ready(name); !wanted && reason != v1alpha1.ReasonAuthenticationFailed {
+			t.Errorf("%s is told %s", name, reason)
+		}
+		return s.served.Requests()
+	}
+	runs("ops/one", true)
+	if n := runs("same/two", true); n > 0 {
+		t.Errorf("with the same credentials %d requests: %v", n, s.served.Log())
+	}
+	runs("other/three", false)
+	runs("nobody/four", false)
+	s.pullsAs("ops", "bob")
+	runs("ops/five", false)
+	s.pullsAs("ops", "alice")
+	if n := runs("ops/six", true); n > 0 {
+		t.Errorf("with the old credentials %d requests: %v", n, s.served.Log())
+	}
+}
