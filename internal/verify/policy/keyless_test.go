@@ -313,21 +313,6 @@ func TestSource(t *testing.T) {
 	}
 }
 
-func FuzzTrustRoot(f *testing.F) {
-	for _, r := range trust(f) {
-		f.Add(r)
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		all, problems := compileRoots([][]byte{data})
-		for _, find := range all {
-			root, err := find()
-			if (root == nil) == (err == nil) || (err == nil) == (len(problems) > 0) {
-				t.Errorf("root %v, error %v", root, err)
-			}
-		}
-	})
-}
-
 func TestMemo(t *testing.T) {
 	text := "images: [{glob: \"**\"}]\nauthorities: [{key: {secretRef: {name: signer}}, attestations: [{name: a, predicateType: spdx, policy: {type: cue, configMapRef: {name: rules, key: a}}}]}]"
 	key, rule, compiled, readings := publicKey(t), "level: 3", 0, 0

@@ -269,22 +269,3 @@ func TestHash(t *testing.T) {
 		t.Errorf("%d different hashes of 5 sets", len(seen))
 	}
 }
-
-func FuzzCompile(f *testing.F) {
-	f.Add(object(f, `images: [{glob: "**"}]`+"\nauthorities: [{static: {action: pass}}]"))
-	f.Add(object(f, `images: [{glob: "registry.example.com/*"}]`+"\nauthorities: [{keyless: {}}]"))
-	f.Add([]byte(`{"spec":{"images":[null],"authorities":[null],"match":[null]}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		set := Compile(Inputs{Policies: [][]byte{data}})
-		for _, c := range set.policies {
-			if c.Closed == "" && len(c.Authorities) == 0 {
-				t.Error("an open policy without authorities")
-			}
-			for _, a := range c.Authorities {
-				if len(a.Keys) == 0 && a.Static == nil {
-					t.Error("an authority that asks for nothing")
-				}
-			}
-		}
-	})
-}
