@@ -1,11 +1,20 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +36,30 @@ func (s *site) object(text string) *unstructured.Unstructured {
 	}
 	s.apply(o)
 	return o
+}
+
+// authority is a new certificate authority, as PEM in base64.
+func (s *site) authority() string {
+	s.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		s.Fatal(err)
+	}
+	cert := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// root applies a TrustRoot.
+func (s *site) root(chain string) *unstructured.Unstructured {
+	s.Helper()
+	log := fmt.Sprintf("{baseURL: 'https://log.example.com', hashAlgorithm: sha-256, publicKey: %s}", base64.StdEncoding.EncodeToString([]byte(public(s, s.key))))
+	return s.object(fmt.Sprintf(`{apiVersion: policy.sigstore.dev/v1alpha1, kind: TrustRoot, metadata: {name: root}, spec: {sigstoreKeys: {
+  certificateAuthorities: [{subject: {organization: o, commonName: c}, uri: 'https://ca.example.com', certChain: %s}], tLogs: [%s], ctLogs: [%s]}}}`, chain, log, log))
 }
 
 // secret is where the policy of trusted has its key.
@@ -107,6 +140,33 @@ func TestAttack23_RotationWhileTheRegistryIsAsked(t *testing.T) {
 			})
 			s.nothing(v1alpha1.ReasonSignatureInvalid, func() { s.served.Hook(nil) }, img.String())
 		})
+	}
+}
+
+// A new root makes remembered answers void, also those that did not need it: it
+// is part of what all of them were judged by.
+func TestAttack23_RotatedRootIsAskedAgain(t *testing.T) {
+	s := newSite(t, registry.Options{})
+	s.trusted()
+	s.root(s.authority())
+	s.object(`{apiVersion: policy.sigstore.dev/v1beta1, kind: ClusterImagePolicy, metadata: {name: others}, spec: {images: [{glob: "registry.example.com/**"}],
+  authorities: [{keyless: {trustRootRef: root, identities: [{issuer: 'https://issuer.example.com', subject: 'ada@example.com'}]}}]}}`)
+	img := s.sign(s.push("a", document), policy.Bundle)
+	asked := func(name string) int {
+		s.served.Reset()
+		s.start(name, img.String())
+		s.settle()
+		return strings.Count(strings.Join(s.served.Log(), "\n"), "/referrers/")
+	}
+	if first, second := asked("one"), asked("two"); first != 1 || second != 0 {
+		t.Errorf("signatures are looked for %d times, and %d times more", first, second)
+	}
+	s.root(s.authority())
+	if n := asked("three"); n != 1 {
+		t.Errorf("with another root signatures are looked for %d times", n)
+	}
+	if jobs := s.jobs(); len(jobs) != 3 {
+		t.Errorf("Jobs %v", jobs)
 	}
 }
 
