@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -74,5 +76,34 @@ func TestPullRightsAreNotLent(t *testing.T) {
 	s.pullsAs("ops", "alice")
 	if n := runs("ops/six", true); n > 0 {
 		t.Errorf("with the old credentials %d requests: %v", n, s.served.Log())
+	}
+}
+
+// All images of a run are announced before the first is read, so that one token
+// is enough for them; and a second run asks for nothing.
+func TestOneTokenForARun(t *testing.T) {
+	s := newSite(t, registry.Options{Tokens: &registry.Tokens{Users: map[string]string{"alice": "alice"}}})
+	s.trust(s.key)
+	s.reader = image.New(image.Options{Insecure: []string{s.served.Host()}, Keychain: alone{Username: "alice", Password: "alice"}})
+	var refs []string
+	for i := range 10 {
+		refs = append(refs, s.sign(s.push(fmt.Sprintf("a%d", i), document), policy.Bundle).String())
+	}
+	s.restart()
+	s.pullsAs("ops", "alice")
+	for _, c := range []struct {
+		run              string
+		tokens, requests int
+	}{{"one", 1, 2 + 10*6}, {"two", 0, 0}} {
+		s.served.Reset()
+		s.start(c.run, refs...)
+		s.settle()
+		if n := strings.Count(strings.Join(s.served.Log(), "\n"), "/token"); n != c.tokens || s.served.Requests() > c.requests {
+			t.Errorf("run %s: %d tokens and %d requests, want %d and at most %d", c.run, n, s.served.Requests(), c.tokens, c.requests)
+		}
+		if jobs := s.jobs(); !slices.Contains(jobs, c.run+"-a "+refs[0]) {
+			_, message := s.ready(c.run)
+			t.Errorf("Jobs %v: %s", jobs, message)
+		}
 	}
 }
