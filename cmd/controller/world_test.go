@@ -40,7 +40,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/report"
 	"github.com/kubernaut/kubernaut/internal/settings"
 	"github.com/kubernaut/kubernaut/internal/verify"
-	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
+	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/test/registry"
 )
@@ -67,7 +67,7 @@ type site struct {
 	api       client.WithWatch
 	served    *registry.Registry
 	reader    *image.Registry
-	key       *verifyimage.Signer
+	key       *sign.Signer
 	run, step reconcile.Reconciler
 	now       time.Time
 	// made lists what the controllers created.
@@ -135,7 +135,7 @@ func (s *site) restart() {
 	s.step = step.New(s.api, events.NewFakeRecorder(1000), step.Options{Jobs: job.NewSteps(s.api, s.api), Now: clock, Gate: doors.ofStep()})
 }
 
-func newKey(t testing.TB) *verifyimage.Signer {
+func newKey(t testing.TB) *sign.Signer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -145,14 +145,14 @@ func newKey(t testing.TB) *verifyimage.Signer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := verifyimage.LoadSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
+	s, err := sign.LoadSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func public(t testing.TB, key *verifyimage.Signer) string {
+func public(t testing.TB, key *sign.Signer) string {
 	t.Helper()
 	text, err := key.GetPublicKeyPem()
 	if err != nil {
@@ -200,7 +200,7 @@ func (s *site) policy(authorities string) *unstructured.Unstructured {
 }
 
 // trust replaces the one policy by one that trusts keys.
-func (s *site) trust(keys ...*verifyimage.Signer) {
+func (s *site) trust(keys ...*sign.Signer) {
 	s.Helper()
 	var all []string
 	for _, k := range keys {
@@ -231,7 +231,7 @@ func (s *site) push(content, contract string) verify.Image {
 
 func (s *site) sign(img verify.Image, f policy.Format) verify.Image {
 	s.Helper()
-	if err := verifyimage.Sign(s.Context(), s.reader, img, s.key, f); err != nil {
+	if err := sign.Sign(s.Context(), s.reader, img, s.key, f); err != nil {
 		s.Fatal(err)
 	}
 	return img

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
+	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/test/e2e/harness"
 )
@@ -27,7 +27,7 @@ func image(t *testing.T, name string) v1.Image {
 	return img
 }
 
-func publish(t *testing.T, name string, img v1.Image, key *verifyimage.Signer) string {
+func publish(t *testing.T, name string, img v1.Image, key *sign.Signer) string {
 	t.Helper()
 	pushed, err := shared.Publish(t.Context(), name, img, key, policy.Legacy)
 	if err != nil {
@@ -36,13 +36,13 @@ func publish(t *testing.T, name string, img v1.Image, key *verifyimage.Signer) s
 	return pushed.String()
 }
 
-func stranger(t *testing.T) *verifyimage.Signer {
+func stranger(t *testing.T) *sign.Signer {
 	t.Helper()
-	private, _, err := verifyimage.GenerateKeyPair(nil)
+	private, _, err := sign.GenerateKeyPair(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := verifyimage.LoadSigner(private, nil)
+	key, err := sign.LoadSigner(private, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func elsewhere(t *testing.T) string {
 	t.Helper()
 	pushed, err := shared.Images.Push(t.Context(), shared.Registry+"/elsewhere/probe:v1", image(t, "elsewhere"))
 	if err == nil {
-		err = verifyimage.Sign(t.Context(), shared.Images, pushed, shared.Signer, policy.Bundle)
+		err = sign.Sign(t.Context(), shared.Images, pushed, shared.Signer, policy.Bundle)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestPolicyDeleted(t *testing.T) {
 	img := image(t, "own-policy")
 	pushed, err := shared.Images.Push(t.Context(), shared.Registry+"/own/policy:v1", img)
 	if err == nil {
-		err = verifyimage.Sign(t.Context(), shared.Images, pushed, shared.Signer, policy.Legacy)
+		err = sign.Sign(t.Context(), shared.Images, pushed, shared.Signer, policy.Legacy)
 	}
 	if err == nil {
 		err = shared.Policy(t.Context(), "own", shared.Registry+"/own/**", shared.PublicKey)

@@ -12,7 +12,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/cli/env"
 	"github.com/kubernaut/kubernaut/internal/cli/reach"
 	"github.com/kubernaut/kubernaut/internal/verify"
-	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
+	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 )
 
@@ -28,7 +28,7 @@ func signing(e *env.Env) *cobra.Command {
 		Example: "  kubernaut actions sign --key kubernaut.key registry.example.com/kubernaut/actions/git-clone@sha256:…",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return sign(cmd.Context(), e, door, with{key, format}, args)
+			return signAll(cmd.Context(), e, door, with{key, format}, args)
 		},
 	}
 	door.Add(c)
@@ -40,7 +40,7 @@ func signing(e *env.Env) *cobra.Command {
 // with is what images are signed with, and in which format.
 type with struct{ key, format string }
 
-func sign(ctx context.Context, e *env.Env, reached *reach.Flags, w with, refs []string) error {
+func signAll(ctx context.Context, e *env.Env, reached *reach.Flags, w with, refs []string) error {
 	key, format := w.key, w.format
 	if key == "" {
 		return errors.New("name the private key with --key")
@@ -58,7 +58,7 @@ func sign(ctx context.Context, e *env.Env, reached *reach.Flags, w with, refs []
 		return err
 	}
 	password := e.Getenv(passwordVariable)
-	signer, err := verifyimage.LoadSigner(private, []byte(password))
+	signer, err := sign.LoadSigner(private, []byte(password))
 	if err != nil {
 		return fmt.Errorf("read key %s with the passphrase in %s%s: %w", key, passwordVariable, unset(password), err)
 	}
@@ -71,7 +71,7 @@ func sign(ctx context.Context, e *env.Env, reached *reach.Flags, w with, refs []
 		if err != nil {
 			return err
 		}
-		if err := verifyimage.Sign(ctx, door, img, signer, policy.Format(format)); err != nil {
+		if err := sign.Sign(ctx, door, img, signer, policy.Format(format)); err != nil {
 			return err
 		}
 		e.Say("✔ signed %s by key %s", img, signer.Fingerprint())
@@ -97,7 +97,7 @@ func pair(e *env.Env, output string) error {
 	if password == "" {
 		return fmt.Errorf("set %s to the passphrase that protects the private key", passwordVariable)
 	}
-	private, public, err := verifyimage.GenerateKeyPair([]byte(password))
+	private, public, err := sign.GenerateKeyPair([]byte(password))
 	if err != nil {
 		return err
 	}

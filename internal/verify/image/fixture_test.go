@@ -3,6 +3,7 @@ package image
 import (
 	"cmp"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -20,10 +21,12 @@ import (
 	cstatic "github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
+	"github.com/sigstore/sigstore/pkg/signature"
 
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/test/registry"
 )
@@ -33,7 +36,7 @@ type world struct {
 	*testing.T
 	served  *registry.Registry
 	reader  *images.Registry
-	trusted *Signer
+	trusted *sign.Signer
 }
 
 // plain reads a registry of a test, which speaks plain HTTP.
@@ -48,7 +51,7 @@ func newWorld(t *testing.T, o registry.Options) *world {
 }
 
 // newSigner makes a plain key, because encrypting one takes a second by design.
-func newSigner(t testing.TB) *Signer {
+func newSigner(t testing.TB) *sign.Signer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -58,11 +61,21 @@ func newSigner(t testing.TB) *Signer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := LoadSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
+	s, err := sign.LoadSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// checker is the public half of a key.
+func checker(t testing.TB, key *sign.Signer) signature.Verifier {
+	t.Helper()
+	v, err := signature.LoadVerifier(key.GetPublicKey(), crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // push makes an image whose digest depends on content.
@@ -79,15 +92,15 @@ func (w *world) push(repository, content string) verify.Image {
 	return pushed
 }
 
-func (w *world) sign(img verify.Image, key *Signer, f policy.Format) {
+func (w *world) sign(img verify.Image, key *sign.Signer, f policy.Format) {
 	w.Helper()
-	if err := Sign(context.Background(), w.reader, img, key, f); err != nil {
+	if err := sign.Sign(context.Background(), w.reader, img, key, f); err != nil {
 		w.Fatal(err)
 	}
 }
 
 // object is a ClusterImagePolicy that trusts keys for a glob.
-func object(t testing.TB, name, glob string, keys ...*Signer) []byte {
+func object(t testing.TB, name, glob string, keys ...*sign.Signer) []byte {
 	t.Helper()
 	authorities := []any{}
 	for _, k := range keys {
@@ -206,9 +219,9 @@ func (w *world) attach(img verify.Image, data []byte, predicate string) {
 	}
 }
 
-func (w *world) bundle(img verify.Image, predicate string, key *Signer) []byte {
+func (w *world) bundle(img verify.Image, predicate string, key *sign.Signer) []byte {
 	w.Helper()
-	data, err := makeBundle(context.Background(), digestOf(w, img), predicate, key)
+	data, err := sign.Bundle(context.Background(), img, sign.Claim{Type: predicate, Predicate: struct{}{}}, key)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -18,6 +17,7 @@ import (
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/test/registry"
 )
@@ -113,7 +113,7 @@ func TestMessageSignatureBundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := w.trusted.sign(desc.Manifest)
+	signed, _, err := w.trusted.SignData(context.Background(), desc.Manifest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,15 +309,15 @@ func FuzzLegacySignature(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got, _ := (&legacy{payload: text, signature: signed, digest: "sha256:0"}).check(key.key); got == good {
+		if got, _ := (&legacy{payload: text, signature: signed, digest: "sha256:0"}).check(checker(t, key)); got == good {
 			t.Error("bytes that nobody signed passed")
 		}
 		// The same payload, truly signed: only one with our digest may pass.
-		signed, err = key.sign(text)
+		signed, _, err = key.SignData(context.Background(), text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := (&legacy{payload: text, signature: signed, digest: "sha256:0"}).check(key.key); got == good {
+		if got, _ := (&legacy{payload: text, signature: signed, digest: "sha256:0"}).check(checker(t, key)); got == good {
 			t.Error("a malformed digest passed")
 		}
 	})
@@ -326,11 +326,8 @@ func FuzzLegacySignature(f *testing.F) {
 func FuzzBundle(f *testing.F) {
 	key := newSigner(f)
 	digest := "sha256:" + strings.Repeat("0", 64)
-	ref, err := name.NewDigest("registry.example.com/a@" + digest)
-	if err != nil {
-		f.Fatal(err)
-	}
-	genuine, err := makeBundle(context.Background(), ref, signPredicate, key)
+	ref := verify.Image{Repository: "registry.example.com/a", Digest: digest}
+	genuine, err := sign.Bundle(context.Background(), ref, sign.Claim{Type: signPredicate, Predicate: struct{}{}}, key)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -342,7 +339,7 @@ func FuzzBundle(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got, _ := e.check(stranger.key); got == good {
+		if got, _ := e.check(checker(t, stranger)); got == good {
 			t.Error("a bundle passed with a key that signed nothing")
 		}
 	})

@@ -22,22 +22,23 @@ import (
 	"github.com/kubernaut/kubernaut/internal/image/access"
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/test/registry"
 )
 
 func TestGeneratedKeySignsAndCosignReadsIt(t *testing.T) {
-	private, public, err := GenerateKeyPair([]byte("secret"))
+	private, public, err := sign.GenerateKeyPair([]byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := cosign.LoadPrivateKey(private, []byte("secret"), nil); err != nil {
 		t.Errorf("cosign cannot read the key: %v", err)
 	}
-	if _, err := LoadSigner(private, []byte("wrong")); err == nil || !strings.Contains(err.Error(), "passphrase") {
+	if _, err := sign.LoadSigner(private, []byte("wrong")); err == nil || !strings.Contains(err.Error(), "passphrase") {
 		t.Errorf("wrong passphrase: error is %v", err)
 	}
-	signer, err := LoadSigner(private, []byte("secret"))
+	signer, err := sign.LoadSigner(private, []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,7 @@ func TestKeysThatSign(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := newWorld(t, registry.Options{})
-			if w.trusted, err = LoadSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil); err != nil {
+			if w.trusted, err = sign.LoadSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil); err != nil {
 				t.Fatal(err)
 			}
 			for _, f := range formats() {
@@ -75,7 +76,7 @@ func TestKeysThatSign(t *testing.T) {
 		"no PEM": "x", "public key": "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n",
 		"broken": "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n", "broken EC": "-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n",
 	} {
-		if _, err := LoadSigner([]byte(text), nil); err == nil {
+		if _, err := sign.LoadSigner([]byte(text), nil); err == nil {
 			t.Errorf("%s was loaded", name)
 		}
 	}
@@ -88,7 +89,7 @@ func TestCosignAcceptsOurSignatures(t *testing.T) {
 	for _, f := range formats() {
 		w.sign(img, w.trusted, f)
 	}
-	options := &cosign.CheckOpts{SigVerifier: w.trusted.key, ClaimVerifier: cosign.SimpleClaimVerifier, IgnoreTlog: true, Offline: true}
+	options := &cosign.CheckOpts{SigVerifier: checker(t, w.trusted), ClaimVerifier: cosign.SimpleClaimVerifier, IgnoreTlog: true, Offline: true}
 	signatures, _, err := cosign.VerifyImageSignatures(context.Background(), digestOf(t, img), options)
 	if err != nil || len(signatures) != 1 {
 		t.Errorf("legacy: %d signatures, error %v", len(signatures), err)
@@ -105,7 +106,7 @@ func TestSignTwiceWritesOnce(t *testing.T) {
 	for _, o := range []registry.Options{{}, {NoReferrers: true}} {
 		w := newWorld(t, o)
 		img := w.push("actions/a", "a")
-		keys := []*Signer{w.trusted, newSigner(t)}
+		keys := []*sign.Signer{w.trusted, newSigner(t)}
 		w.signAll(img, keys)
 		w.served.Reset()
 		w.signAll(img, keys)
@@ -118,7 +119,7 @@ func TestSignTwiceWritesOnce(t *testing.T) {
 	}
 }
 
-func (w *world) signAll(img verify.Image, keys []*Signer) {
+func (w *world) signAll(img verify.Image, keys []*sign.Signer) {
 	w.Helper()
 	for _, f := range formats() {
 		for _, key := range keys {
@@ -150,11 +151,11 @@ func TestSignWhatIsNotThere(t *testing.T) {
 	w := newWorld(t, registry.Options{})
 	img := w.push("actions/a", "a")
 	img.Digest = "sha256:" + strings.Repeat("0", 64)
-	err := Sign(context.Background(), w.reader, img, w.trusted, policy.Bundle)
+	err := sign.Sign(context.Background(), w.reader, img, w.trusted, policy.Bundle)
 	if refusal, ok := run.AsRefusal(err); !ok || refusal.Reason != v1alpha1.ReasonImageNotFound {
 		t.Errorf("error is %v", err)
 	}
-	if err := Sign(context.Background(), w.reader, w.push("actions/a", "a"), w.trusted, "paper"); err == nil {
+	if err := sign.Sign(context.Background(), w.reader, w.push("actions/a", "a"), w.trusted, "paper"); err == nil {
 		t.Error("signed in a format that does not exist")
 	}
 }

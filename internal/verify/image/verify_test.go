@@ -12,6 +12,7 @@ import (
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/test/registry"
 )
@@ -226,7 +227,7 @@ func TestPayloadOfAnotherType(t *testing.T) {
 		`{"critical":{"identity":{"docker-reference":"a"},"image":{"docker-manifest-digest":"` + img.Digest + `"},"type":"atomic container signature"}}`,
 		`null`, `[]`, img.Digest,
 	} {
-		signed, err := w.trusted.sign([]byte(text))
+		signed, _, err := w.trusted.SignData(context.Background(), []byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +253,7 @@ func BenchmarkVerify(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if err := Sign(context.Background(), reader, img, key, f); err != nil {
+			if err := sign.Sign(context.Background(), reader, img, key, f); err != nil {
 				b.Fatal(err)
 			}
 			v := New(fixed(object(b, "trusted", "**", key)), plain(served))

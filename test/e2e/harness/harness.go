@@ -21,7 +21,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/image"
-	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
+	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
 )
 
 // Lab is a running lab, as its env.json tells.
@@ -45,8 +45,8 @@ type Lab struct {
 	// Root is the folder of the product's module.
 	Root string `json:"-"`
 	// Signer signs what Publish pushes; PublicKey is its PEM.
-	Signer    *verifyimage.Signer `json:"-"`
-	PublicKey []byte              `json:"-"`
+	Signer    *sign.Signer `json:"-"`
+	PublicKey []byte       `json:"-"`
 
 	// sites numbers the controllers that work in one namespace alone.
 	sites atomic.Int32
@@ -98,11 +98,11 @@ func moduleRoot() (string, error) {
 }
 
 func (l *Lab) keys() error {
-	private, public, err := verifyimage.GenerateKeyPair([]byte("lab"))
+	private, public, err := sign.GenerateKeyPair([]byte("lab"))
 	if err != nil {
 		return err
 	}
-	l.Signer, err = verifyimage.LoadSigner(private, []byte("lab"))
+	l.Signer, err = sign.LoadSigner(private, []byte("lab"))
 	l.PublicKey = public
 	return err
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/verify"
-	verifyimage "github.com/kubernaut/kubernaut/internal/verify/image"
+	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 )
 
@@ -52,7 +52,7 @@ func (l *Lab) Actions(ctx context.Context, dir string) (map[string]verify.Image,
 
 // Publish pushes an image and signs it by its digest; without a key it stays
 // unsigned.
-func (l *Lab) Publish(ctx context.Context, name string, img v1.Image, key *verifyimage.Signer, format policy.Format) (verify.Image, error) {
+func (l *Lab) Publish(ctx context.Context, name string, img v1.Image, key *sign.Signer, format policy.Format) (verify.Image, error) {
 	pushed, err := l.Images.Push(ctx, l.Repository(name)+":latest", img)
 	if err != nil {
 		return pushed, fmt.Errorf("push %s: %w", name, err)
@@ -60,7 +60,7 @@ func (l *Lab) Publish(ctx context.Context, name string, img v1.Image, key *verif
 	if key == nil {
 		return pushed, nil
 	}
-	if err := verifyimage.Sign(ctx, l.Images, pushed, key, format); err != nil {
+	if err := sign.Sign(ctx, l.Images, pushed, key, format); err != nil {
 		return pushed, fmt.Errorf("sign %s: %w", name, err)
 	}
 	return pushed, nil

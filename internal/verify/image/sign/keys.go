@@ -1,6 +1,7 @@
-package image
+package sign
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -53,15 +54,23 @@ type Signer struct {
 	key         signature.SignerVerifier
 	public      crypto.PublicKey
 	fingerprint string
+	services    Services
+	// token and seen are those of Keyless.
+	token string
+	seen  *witness
 }
 
 // LoadSigner reads a private key in PEM form: encrypted by cosign, or plain as
-// PKCS#8 or EC key, for which the passphrase plays no role.
+// PKCS#8, EC or RSA key, for which the passphrase plays no role.
 func LoadSigner(private, passphrase []byte) (*Signer, error) {
 	key, err := parsePrivate(private, passphrase)
 	if err != nil {
 		return nil, err
 	}
+	return newSigner(key)
+}
+
+func newSigner(key crypto.PrivateKey) (*Signer, error) {
 	signer, err := signature.LoadSignerVerifier(key, crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("load private key: %w", err)
@@ -90,6 +99,12 @@ func parsePrivate(text, passphrase []byte) (crypto.PrivateKey, error) {
 			return nil, fmt.Errorf("parse private key: %w", err)
 		}
 		return key, nil
+	case "RSA PRIVATE KEY":
+		key, err := x509.ParsePKCS1PrivateKey(der)
+		if err != nil {
+			return nil, fmt.Errorf("parse private key: %w", err)
+		}
+		return key, nil
 	case encryptedSigstore, encryptedCosign:
 		var err error
 		if der, err = encrypted.Decrypt(block.Bytes, passphrase); err != nil {
@@ -111,9 +126,11 @@ func (s *Signer) Fingerprint() string { return s.fingerprint }
 
 // SignData signs data, as sign.Keypair asks.
 func (s *Signer) SignData(_ context.Context, data []byte) (signed, digest []byte, err error) {
-	signed, err = s.sign(data)
+	if signed, err = s.key.SignMessage(bytes.NewReader(data)); err != nil {
+		return nil, nil, fmt.Errorf("sign with key %s: %w", s.fingerprint, err)
+	}
 	sum := sha256.Sum256(data)
-	return signed, sum[:], err
+	return signed, sum[:], nil
 }
 
 // GetHashAlgorithm is SHA-256, the one that policies accept.
@@ -129,8 +146,8 @@ func (s *Signer) GetSigningAlgorithm() protocommon.PublicKeyDetails {
 // GetHint helps people to find the key; verifiers ignore it.
 func (s *Signer) GetHint() []byte { return []byte(s.fingerprint) }
 
-// GetKeyAlgorithm is asked for certificates only, which are not used here.
-func (s *Signer) GetKeyAlgorithm() string { return "" }
+// GetKeyAlgorithm names the kind of key for a certificate, which only Keyless asks for.
+func (s *Signer) GetKeyAlgorithm() string { return "ECDSA" }
 
 // GetPublicKey returns the public half.
 func (s *Signer) GetPublicKey() crypto.PublicKey { return s.public }
