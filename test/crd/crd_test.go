@@ -46,6 +46,11 @@ func TestSamples(t *testing.T) {
 		o.SetName("probe")
 		return c.Create(t.Context(), o, client.DryRunAll)
 	})
+	untilRefused(t, "the image policy", func() error {
+		o := documents(t, filepath.Join(rejected, "clusterimagepolicy", "kms.yaml"))[0]
+		o.SetName("probe")
+		return c.Create(t.Context(), o, client.DryRunAll)
+	})
 	untilRefused(t, "the ceiling policy", func() error {
 		return controller.Create(t.Context(), stepRole("probe", "", "secrets", "get"), client.DryRunAll)
 	})

@@ -12,7 +12,7 @@ import (
 )
 
 // documented sends every manifest of ours that the documentation shows, as it
-// stands there.
+// stands there, and the image policy that ships.
 func documented(t *testing.T, c client.Client) {
 	fence := regexp.MustCompile("(?s)```yaml\n(.*?)```")
 	files := append(find(t, "../../docs", ".md"), "../../README.md")
@@ -22,12 +22,18 @@ func documented(t *testing.T, c client.Client) {
 			t.Fatal(err)
 		}
 		for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
-			if !strings.Contains(m[1], "apiVersion: kubernaut.ai/") || strings.Contains(m[1], "kind: ActionContract") {
+			ours := strings.Contains(m[1], "apiVersion: kubernaut.ai/") || strings.Contains(m[1], "apiVersion: policy.sigstore.dev/")
+			if !ours || strings.Contains(m[1], "kind: ActionContract") {
 				continue
 			}
 			t.Run(file, func(t *testing.T) { accept(t, c, m[1]) })
 		}
 	}
+	shipped, err := os.ReadFile("../../kustomize/components/image-policy/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accept(t, c, string(shipped))
 }
 
 func accept(t *testing.T, c client.Client, manifest string) {

@@ -27,8 +27,8 @@ func configured(t *testing.T, admin, controller *rest.Config) {
 		_, err := mine.CoreV1().ConfigMaps(namespace).List(t.Context(), o)
 		return err
 	}
-	get := func(name string) error {
-		_, err := mine.CoreV1().ConfigMaps(home).Get(t.Context(), name, metav1.GetOptions{})
+	get := func(namespace, name string) error {
+		_, err := mine.CoreV1().ConfigMaps(namespace).Get(t.Context(), name, metav1.GetOptions{})
 		return err
 	}
 	watch := func(o metav1.ListOptions) error {
@@ -38,18 +38,22 @@ func configured(t *testing.T, admin, controller *rest.Config) {
 		}
 		return err
 	}
-	for what, err := range map[string]error{"get": get(settings.ConfigMap), "list": list(home, own), "watch": watch(own)} {
+	for what, err := range map[string]error{"get": get(home, settings.ConfigMap), "list": list(home, own), "watch": watch(own)} {
 		if err != nil {
 			t.Errorf("the controller cannot %s its settings: %v", what, err)
 		}
 	}
 	for what, err := range map[string]error{
-		"get another": get("kube-root-ca.crt"), "list all": list(home, metav1.ListOptions{}), "watch all": watch(metav1.ListOptions{}),
+		"get elsewhere": get("default", settings.ConfigMap), "list all": list(home, metav1.ListOptions{}), "watch all": watch(metav1.ListOptions{}),
 		"list elsewhere": list("default", own), "list everywhere": list("", own),
 	} {
 		if !apierrors.IsForbidden(err) {
 			t.Errorf("%s: got %v, want it forbidden", what, err)
 		}
+	}
+	// Image policies name ConfigMaps with rules.
+	if err := get(home, "rules"); !apierrors.IsNotFound(err) {
+		t.Errorf("get another: %v", err)
 	}
 	kept(t, admin, home)
 }
