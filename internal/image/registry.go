@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -62,6 +63,9 @@ type Registry struct {
 	options  Options
 	network  *access.Network
 	sessions *cache.LRUExpireCache
+	// opening keeps two from opening one session each: what one of them announces
+	// would be lost to the other.
+	opening sync.Mutex
 }
 
 // session is what belongs to one set of credentials: sharing it between two
@@ -158,6 +162,11 @@ func (r *Registry) session(ctx context.Context, who verify.Subject) (*session, e
 	keychain, err := c.keychain(ctx, r.options.Keychain)
 	if err != nil {
 		return nil, err
+	}
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	if s, ok := r.sessions.Get(key); ok {
+		return s.(*session), nil
 	}
 	s, err := newSession(r.network.Client(keychain))
 	if err != nil {

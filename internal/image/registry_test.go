@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -281,4 +282,29 @@ func TestPushTwiceWritesOnce(t *testing.T) {
 	wantRetry(t, err, "actions/b:v1")
 	_, err = New(plain(served)).Push(context.Background(), "A B", img)
 	wantRefusal(t, err, v1alpha1.ReasonInvalid)
+}
+
+// Who begins at the same time with the same credentials has one session, or
+// what they announce would not come together.
+func TestSessionsAreShared(t *testing.T) {
+	for range 50 {
+		r := New(Options{})
+		var all sync.WaitGroup
+		opened := make([]*session, 8)
+		for i := range opened {
+			all.Go(func() {
+				s, err := r.session(context.Background(), nobody())
+				if err != nil {
+					t.Error(err)
+				}
+				opened[i] = s
+			})
+		}
+		all.Wait()
+		for _, s := range opened {
+			if s != opened[0] {
+				t.Fatal("two sessions were opened for one set of credentials")
+			}
+		}
+	}
 }
