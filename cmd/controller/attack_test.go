@@ -283,7 +283,7 @@ func TestAttack12_IndexesAndChildren(t *testing.T) {
 			return s.sign(s.pushIndex("actions/multi", good, evil), policy.Bundle)
 		}},
 		"evil index with a signed child": {v1alpha1.ReasonImageUnsigned, func(s *site, good, evil v1.Image) verify.Image {
-			index, d := s.pushIndex("actions/multi", good, evil), v1.Hash{}
+			index := s.pushIndex("actions/multi", good, evil)
 			d, err := good.Digest()
 			if err != nil {
 				s.Fatal(err)
