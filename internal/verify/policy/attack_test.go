@@ -25,6 +25,7 @@ func TestAttack18_UnusablePoliciesAreNotDropped(t *testing.T) {
 		"field of the future":           images + "authorities: [{static: {action: pass}}]\nfuture: {}",
 		"mode warn":                     images + "mode: warn\nauthorities: [{key: {secretRef: {name: gone}}}]",
 		"for CronJobs only":             images + "match: [{resource: cronjobs, group: batch, version: v1}]\nauthorities: [{key: {secretRef: {name: gone}}}]",
+		"for what nobody knows":         images + "match: [{resource: job, group: batch, version: v1}]\nauthorities: [{static: {action: pass}}]",
 		"images that cannot be read":    "images: [{glob: \"other/**\"}, {glob: \"a b\"}]\nauthorities: [{static: {action: pass}}]",
 	} {
 		for _, compat := range []bool{false, true} {
@@ -58,6 +59,32 @@ func TestAttack19_LookAlikesDoNotMatch(t *testing.T) {
 			if matched := set.Match(name, digest, Object{}); len(matched) > 0 {
 				t.Errorf("%q names %q", glob, name)
 			}
+		}
+	}
+}
+
+// No field is a way to have a file read, a server asked or an object of another
+// path named: what looks like one closes the policy before anything is read.
+func TestAttack27_FieldsReachNoLoaders(t *testing.T) {
+	const who = "identities: [{issuer: i, subject: s}]"
+	var texts []string
+	for _, place := range []string{"k8s://kube-system/key", "file:///etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/ca.crt", "../key.pub", "http://169.254.169.254/key", "env://KEY", "awskms:///alias/a", "pkcs11:token=a"} {
+		texts = append(texts, "{key: {data: "+quoted(place)+"}}", "{key: {kms: "+quoted(place)+"}}", "{key: {secretRef: {name: "+quoted(place)+"}}}",
+			"{keyless: {insecureIgnoreSCT: true, ca-cert: {data: "+quoted(place)+"}, "+who+"}}", "{keyless: {trustRootRef: "+quoted(place)+", "+who+"}}", "{keyless: {url: "+quoted(place)+", "+who+"}}",
+			"{static: {action: pass}}, {keyless: {trustRootRef: whole, "+who+"}, source: [{oci: "+quoted(place)+"}]}", "{keyless: {trustRootRef: whole, "+who+"}, source: [{signaturePullSecrets: [{name: "+quoted(place)+"}]}]}",
+			"{keyless: {trustRootRef: whole, "+who+"}, ctlog: {url: "+quoted(place)+"}}", "{keyless: {trustRootRef: whole, "+who+"}, rfc3161timestamp: {trustRootRef: "+quoted(place)+"}}",
+			"{keyless: {trustRootRef: whole, "+who+"}, attestations: [{name: a, predicateType: spdx, policy: {type: cue, configMapRef: {name: "+quoted(place)+", key: a}}}]}")
+	}
+	for _, text := range texts {
+		in := Inputs{Policies: [][]byte{object(t, "images: [{glob: \"**\"}]\nauthorities: ["+text+"]")}, TrustRoots: trust(t), Public: &Root{Public: true},
+			Secrets: func(_, name string) (map[string][]byte, error) { t.Errorf("Secret %q was read", name); return nil, nil },
+			ConfigMaps: func(_, name string) (map[string]string, error) {
+				t.Errorf("ConfigMap %q was read", name)
+				return nil, nil
+			},
+			Rules: func(_, text string) (Program, error) { return always{text}, nil }}
+		if c := one(t, Compile(in)); c.Closed == "" {
+			t.Errorf("%s is taken: %+v", text, c.Authorities)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -168,9 +169,16 @@ type Memo struct {
 
 // compiled is a set and all that it was made of.
 type compiled struct {
-	from  string
+	in    Inputs
 	looks []look
 	set   *Set
+}
+
+// same looks at everything that is given, and again at everything that was read.
+func (c *compiled) same(in Inputs) bool {
+	return c.in.Compat == in.Compat && c.in.Public == in.Public &&
+		slices.EqualFunc(c.in.Policies, in.Policies, bytes.Equal) && slices.EqualFunc(c.in.TrustRoots, in.TrustRoots, bytes.Equal) &&
+		!slices.ContainsFunc(c.looks, func(l look) bool { return l.again(in) != l.gave })
 }
 
 // look is one read, and the hash of what it gave.
@@ -181,23 +189,19 @@ type look struct {
 
 // Compile is like the function of this name. It reads every Secret and ConfigMap
 // again: what it saves is the time to compile, milliseconds where there are
-// rules. Of two calls, Rules must be the same.
+// rules. Of all calls, Rules must be the same.
 func (m *Memo) Compile(in Inputs) *Set {
 	if m == nil {
 		return Compile(in)
 	}
-	from := hash(struct {
-		Policies, TrustRoots [][]byte
-		Public               *Root
-		Compat               bool
-	}{in.Policies, in.TrustRoots, in.Public, in.Compat})
 	m.mu.Lock()
 	last := m.last
 	m.mu.Unlock()
-	if last != nil && last.from == from && !slices.ContainsFunc(last.looks, func(l look) bool { return l.again(in) != l.gave }) {
+	if last != nil && last.same(in) {
 		return last.set
 	}
-	next := &compiled{from: from}
+	next := &compiled{in: in}
+	next.in.Secrets, next.in.ConfigMaps = nil, nil // they hold on to this call
 	next.set = Compile(next.watch(in))
 	m.mu.Lock()
 	m.last = next

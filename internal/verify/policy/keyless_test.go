@@ -161,20 +161,20 @@ func TestKeylessClosed(t *testing.T) {
 
 func TestTrustRootsThatCannotBeUsed(t *testing.T) {
 	for want, spec := range map[string]string{
-		"0 are set":                    "{}",
-		"2 are set":                    `{remote: {mirror: "https://a.example.com", root: e30=}, repository: {root: e30=, mirrorFS: AAAA}}`,
-		"unknown field":                "{sigstoreKeys: {tlogs: []}}",
-		"is no URL of a server":        `{remote: {mirror: "file:///etc", root: e30=}}`,
-		"neither user nor query":       `{remote: {mirror: "https://a:b@c.example.com", root: e30=}}`,
-		"root.json, with signed and":   `{remote: {mirror: "https://a.example.com"}}`,
-		"mirrorFS: a gzipped tar":      "{repository: {mirrorFS: AAAA, root: " + b64(rootJSON) + "}}",
-		"repository.root: a root.json": "{repository: {root: e30=}}",
-		"tLogs: 33 entries":            "{sigstoreKeys: {tLogs: [" + strings.Repeat("{},", 33) + "]}}",
-		`hashAlgorithm: "" is not`:     "{sigstoreKeys: {tLogs: [{}]}}",
-		"tLogs[0].publicKey":           "{sigstoreKeys: {tLogs: [{hashAlgorithm: sha-256}]}}",
-		"more than 8 certificates":     "{sigstoreKeys: {certificateAuthorities: [{certChain: " + b64(strings.Repeat(chain, 9)) + "}]}}",
-		"illegal base64":               "{sigstoreKeys: {certificateAuthorities: [{certChain: '%'}]}}",
-		"timestampAuthorities[0].cer":  "{sigstoreKeys: {timestampAuthorities: [{}]}}",
+		"0 are set":                                     "{}",
+		"2 are set":                                     `{remote: {mirror: "https://a.example.com", root: e30=}, repository: {root: e30=, mirrorFS: AAAA}}`,
+		"unknown field":                                 "{sigstoreKeys: {tlogs: []}}",
+		"is no URL of a server":                         `{remote: {mirror: "file:///etc", root: e30=}}`,
+		"neither user nor query":                        `{remote: {mirror: "https://a:b@c.example.com", root: e30=}}`,
+		"root.json, with signed and":                    `{remote: {mirror: "https://a.example.com"}}`,
+		"mirrorFS: a gzipped tar":                       "{repository: {mirrorFS: AAAA, root: " + b64(rootJSON) + "}}",
+		"repository.root: a root.json":                  "{repository: {root: e30=}}",
+		"tLogs: 33 entries":                             "{sigstoreKeys: {tLogs: [" + strings.Repeat("{},", 33) + "]}}",
+		`hashAlgorithm: "" is not`:                      "{sigstoreKeys: {tLogs: [{}]}}",
+		"tLogs[0].publicKey":                            "{sigstoreKeys: {tLogs: [{hashAlgorithm: sha-256}]}}",
+		"more than 8 certificates":                      "{sigstoreKeys: {certificateAuthorities: [{certChain: " + b64(strings.Repeat(chain, 9)) + "}]}}",
+		"certChain and publicKey are written in base64": "{sigstoreKeys: {certificateAuthorities: [{certChain: '%'}]}}",
+		"timestampAuthorities[0].cer":                   "{sigstoreKeys: {timestampAuthorities: [{}]}}",
 	} {
 		all, problems := compileRoots([][]byte{root(t, "r", spec)})
 		_, err := all["r"]()

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,10 +15,15 @@ type matcher struct {
 	selector                 labels.Selector
 }
 
+// resources carry images: those that Policy Controller knows, and Tekton's.
+func resources() []string {
+	return []string{"pods", "replicasets", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "taskruns", "pipelineruns"}
+}
+
 func compileMatch(m match) (matcher, error) {
 	compiled := matcher{resource: m.Resource, group: m.Group, version: m.Version, selector: labels.Everything()}
-	if m.Resource == "" || m.Version == "" {
-		return matcher{}, fmt.Errorf("resource and version are required")
+	if !slices.Contains(resources(), m.Resource) || m.Version == "" {
+		return matcher{}, fmt.Errorf("resource %q and version %q: a version, or *, is needed and one of %s; with another name the policy would guard nothing", m.Resource, m.Version, strings.Join(resources(), ", "))
 	}
 	if m.Selector == nil {
 		return compiled, nil

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -53,6 +54,9 @@ func compileRoots(objects [][]byte) (roots, []Problem) {
 func compileRoot(object []byte) (*Root, error) {
 	var d document[rootSpec]
 	strict, err := kjson.UnmarshalStrict(object, &d)
+	if bad := base64.CorruptInputError(0); errors.As(err, &bad) {
+		return nil, fmt.Errorf("%w: root, mirrorFS, certChain and publicKey are written in base64", err)
+	}
 	if err := errors.Join(append(strict, err)...); err != nil {
 		return nil, err
 	}
