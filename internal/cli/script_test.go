@@ -42,9 +42,12 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(s *testscript.Env) error {
 			s.Values[clusterKey{}] = &cluster{dir: s.WorkDir}
+			if err := serve(t, s); err != nil {
+				return err
+			}
 			return os.WriteFile(filepath.Join(s.WorkDir, "kubeconfig"), []byte(kubeconfig), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"kubernaut": call},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"kubernaut": call, "push": push},
 	})
 }
 

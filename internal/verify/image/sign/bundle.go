@@ -9,10 +9,8 @@ import (
 	"strings"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
-	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/sign"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/verify"
@@ -100,8 +98,8 @@ func (at place) referrer(ctx context.Context, digest string) ([]byte, error) {
 // not be convincing in any other way: at worst it is written again, or the
 // verifier says what is wrong with it.
 func (s *Signer) signed(data, text []byte) bool {
-	b := &protobundle.Bundle{}
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, b); err != nil {
+	b := &bundle.Bundle{}
+	if err := b.UnmarshalJSON(data); err != nil {
 		return false
 	}
 	envelope := b.GetDsseEnvelope()

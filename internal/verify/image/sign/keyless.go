@@ -213,3 +213,21 @@ func digestOf(data []byte) v1.Hash {
 	hash, _, _ := v1.SHA256(bytes.NewReader(data)) // memory can be read
 	return hash
 }
+
+// String names the signer for people: its key, or the identity that its
+// certificate has been issued for.
+func (s *Signer) String() string {
+	if !s.keyless() {
+		return "key " + s.fingerprint
+	}
+	s.seen.mu.Lock()
+	defer s.seen.mu.Unlock()
+	if len(s.seen.chain) == 0 {
+		return "an identity"
+	}
+	certificates, err := cryptoutils.UnmarshalCertificatesFromPEM(s.seen.chain[0])
+	if err != nil {
+		return "an identity"
+	}
+	return strings.Join(cryptoutils.GetSubjectAlternateNames(certificates[0]), ", ")
+}
