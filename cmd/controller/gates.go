@@ -21,11 +21,10 @@ type account struct{ namespace, name string }
 // to the registries. Many ask at once when a run is admitted, and share what is
 // read from the cluster.
 func (o options) images(live client.Reader, m *record.Metrics) (verifyimage.Policies, *image.Registry, error) {
-	root, err := trusted(o.trustedRoot)
-	if err != nil {
+	if _, err := trusted(o.trustedRoot); err != nil {
 		return nil, nil, err
 	}
-	inside := cluster{live: live, namespace: o.namespace, trust: root, compat: o.compat, memo: &policy.Memo{}}
+	inside := cluster{live: live, namespace: o.namespace, trustedRoot: o.trustedRoot, compat: o.compat, memo: &policy.Memo{}}
 	secrets := share(func(ctx context.Context, a account) ([][]byte, error) { return inside.pullSecrets(ctx, a) })
 	reach, err := o.registries(func(ctx context.Context, who verify.Subject) ([][]byte, error) {
 		return secrets.get(ctx, account{who.Namespace, cmp.Or(who.ServiceAccount, "default")})

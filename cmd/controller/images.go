@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -24,10 +25,11 @@ import (
 type cluster struct {
 	live      client.Reader
 	namespace string
-	// trust is the root where a policy names none.
-	trust  *policy.Root
-	compat bool
-	memo   *policy.Memo
+	// trustedRoot is a file with the root where a policy names none; empty means
+	// the public one.
+	trustedRoot string
+	compat      bool
+	memo        *policy.Memo
 }
 
 // +kubebuilder:rbac:groups=policy.sigstore.dev,resources=clusterimagepolicies;trustroots,verbs=get;list;watch
@@ -35,8 +37,11 @@ type cluster struct {
 // policies compiles every ClusterImagePolicy. A cluster that has no such kind
 // has no policy, and then nothing runs.
 func (c cluster) policies(ctx context.Context) (*policy.Set, error) {
-	in := policy.Inputs{Rules: rule.Compile, Public: c.trust, Compat: c.compat}
+	in := policy.Inputs{Rules: rule.Compile, Compat: c.compat}
 	var err error
+	if in.Public, err = trusted(c.trustedRoot); err != nil {
+		return nil, err
+	}
 	if in.Policies, err = c.list(ctx, policyKind()); err != nil {
 		return nil, err
 	}
@@ -91,7 +96,8 @@ func (c cluster) list(ctx context.Context, kind schema.GroupVersionKind) ([][]by
 	return objects, nil
 }
 
-// trusted is the root of trust for policies that name none.
+// trusted is the root of trust for policies that name none. A file is read each
+// time: it may be mounted from a ConfigMap and change.
 func trusted(file string) (*policy.Root, error) {
 	if file == "" {
 		return &policy.Root{Public: true, Hash: "public"}, nil
@@ -99,6 +105,9 @@ func trusted(file string) (*policy.Root, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read root of trust: %w", err)
+	}
+	if !json.Valid(data) {
+		return nil, fmt.Errorf("read root of trust: %s holds no JSON, which a trusted_root.json is", file)
 	}
 	return policy.TrustedRoot(data), nil
 }

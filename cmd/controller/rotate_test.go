@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -183,4 +185,36 @@ func (s *site) refusalOf(name string) string {
 		}
 	}
 	return ""
+}
+
+// The file with the root of trust may be mounted and change, and be away.
+func TestAttack23_TheTrustedRootIsReadEachTime(t *testing.T) {
+	s := newSite(t, registry.Options{})
+	s.policy("[{keyless: {identities: [{issuer: i, subject: s}]}}]")
+	file := filepath.Join(t.TempDir(), "trusted_root.json")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside := cluster{live: s.api, namespace: installed, trustedRoot: file, memo: &policy.Memo{}}
+	if _, err := inside.policies(t.Context()); err == nil {
+		t.Error("there is no file, and no error")
+	}
+	hashes := map[string]bool{}
+	for _, text := range []string{`{"a": 1}`, `{"a": 2}`, `{"a": 2}`} {
+		write(text)
+		set, err := inside.policies(t.Context())
+		if err != nil || len(set.Problems()) > 0 {
+			t.Fatalf("%s: %v, error %v", text, set.Problems(), err)
+		}
+		hashes[set.Hash()] = true
+	}
+	if len(hashes) != 2 {
+		t.Errorf("%d hashes of 2 roots", len(hashes))
+	}
+	write(`{"a": `)
+	if _, err := inside.policies(t.Context()); err == nil || !strings.Contains(err.Error(), "holds no JSON") {
+		t.Errorf("half a file: error %v", err)
+	}
 }

@@ -176,7 +176,7 @@ type compiled struct {
 
 // same looks at everything that is given, and again at everything that was read.
 func (c *compiled) same(in Inputs) bool {
-	return c.in.Compat == in.Compat && c.in.Public == in.Public &&
+	return c.in.Compat == in.Compat && (c.in.Public == nil) == (in.Public == nil) && (in.Public == nil || c.in.Public.Hash == in.Public.Hash) &&
 		slices.EqualFunc(c.in.Policies, in.Policies, bytes.Equal) && slices.EqualFunc(c.in.TrustRoots, in.TrustRoots, bytes.Equal) &&
 		!slices.ContainsFunc(c.looks, func(l look) bool { return l.again(in) != l.gave })
 }

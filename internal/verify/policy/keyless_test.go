@@ -339,6 +339,8 @@ func TestMemo(t *testing.T) {
 		{"rule", func() { rule = "level: 4" }, true},
 		{"root", func() { in.TrustRoots = trust(t) }, true},
 		{"public root", func() { in.Public = &Root{Public: true} }, true},
+		{"public root, equal", func() { in.Public = &Root{Public: true} }, false},
+		{"public root, new", func() { in.Public = TrustedRoot([]byte("{}")) }, true},
 		{"mode", func() { in.Compat = true }, true},
 		{"policy", func() { in.Policies = append(in.Policies, object(t, "images: [{glob: a}]")) }, true},
 		{"nothing more", func() {}, false},
