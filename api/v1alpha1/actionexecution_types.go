@@ -115,7 +115,7 @@ type ActionExecutionStatus struct {
 	// +kubebuilder:validation:Enum=Pending;Running;Succeeded;Failed;Cancelled
 	// +optional
 	Phase StepPhase `json:"phase,omitempty"`
-	// Digest that was verified and runs.
+	// Digest that was verified, and the only one that runs.
 	// +kubebuilder:validation:MaxLength=71
 	// +optional
 	Digest string `json:"digest,omitempty"`
@@ -123,7 +123,7 @@ type ActionExecutionStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Signer string `json:"signer,omitempty"`
-	// Verification of the digest just before the Job was created.
+	// Verification of the digest; nothing is created before it.
 	// +optional
 	Verification *Verification `json:"verification,omitempty"`
 	// JobName is the Job that runs the action.

@@ -51,16 +51,16 @@ func TestRefusedActionsWriteNothingButStatus(t *testing.T) {
 			ae.Spec.Image = "registry.example.com/demo@sha256:" + strings.Repeat("2", 64)
 		}, "status Failed Ready=False/ImageUnsigned Verified=False/ImageUnsigned"},
 		"contract unreadable": {func(w *world, _ *v1alpha1.ActionExecution) { w.document = "{" },
-			"status Failed Ready=False/ContractInvalid"},
+			"status Failed Ready=False/ContractInvalid Verified=True/Verified"},
 		"inputs wrong": {func(_ *world, ae *v1alpha1.ActionExecution) { ae.Spec.Inputs = nil },
-			"status Failed Ready=False/InvalidParameters"},
+			"status Failed Ready=False/InvalidParameters Verified=True/Verified"},
 		"too many rights": {func(w *world, _ *v1alpha1.ActionExecution) {
 			w.document = strings.Replace(w.document, "[get, patch]", "[get, delete]", 1)
-		}, "status Failed Ready=False/RightsExceeded"},
+		}, "status Failed Ready=False/RightsExceeded Verified=True/Verified"},
 		"another type": {func(_ *world, ae *v1alpha1.ActionExecution) { ae.Spec.ActionType = "demo/other" },
-			"status Failed Ready=False/ContractMismatch"},
+			"status Failed Ready=False/ContractMismatch Verified=True/Verified"},
 		"an account that nobody allows": {func(_ *world, ae *v1alpha1.ActionExecution) { ae.Spec.ServiceAccountName = "admin" },
-			"status Failed Ready=False/PolicyDenied"},
+			"status Failed Ready=False/PolicyDenied Verified=True/Verified"},
 		"the account of another step": {func(w *world, ae *v1alpha1.ActionExecution) {
 			other := action()
 			other.Name = "other-b"
@@ -71,7 +71,7 @@ func TestRefusedActionsWriteNothingButStatus(t *testing.T) {
 				}
 			}
 			ae.Spec.ServiceAccountName = "other-b"
-		}, "status Failed Ready=False/PolicyDenied"},
+		}, "status Failed Ready=False/PolicyDenied Verified=True/Verified"},
 		"cancelled before it began": {func(_ *world, ae *v1alpha1.ActionExecution) { ae.Spec.Cancel = true },
 			"status Cancelled Ready=False/Cancelled"},
 	} {
@@ -118,7 +118,7 @@ func TestOutageIsWaitedFor(t *testing.T) {
 	if err != nil || result.RequeueAfter <= 0 {
 		t.Errorf("%v, %v, want a time to come back", result, err)
 	}
-	equal(t, "writes", w.writes, []string{"status Pending Ready=False/RegistryUnavailable"})
+	equal(t, "writes", w.writes, []string{"status Pending Ready=False/RegistryUnavailable Verified=Unknown/RegistryUnavailable"})
 	w.verifier.Fail(nil)
 	w.settle()
 	if got := "status " + told(w.action()); got != succeeded {

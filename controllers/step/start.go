@@ -100,19 +100,29 @@ func (r *Reconciler) walk(ctx context.Context, p *pass) (*gate.Case, error) {
 		Images: []verify.Image{{Repository: repository, Digest: digest}},
 	}
 	v := r.options.Gate.Walk(ctx, c)
+	p.signed(c, v)
 	switch v.Kind {
 	case run.Passed:
-		p.obj.Status.Digest, p.obj.Status.Signer = digest, report.Cut(c.Results[0].Signer, 1024)
-		p.obj.Status.Verification = gate.Verification(c.Results[0], p.now)
-		p.verified(report.Passed("signed by "+c.Results[0].Signer, c.Results[0].Warnings))
 		return c, nil
 	case run.Waiting:
 		return nil, &run.Wait{Reason: v.Reason, Message: v.Message, Until: v.Until}
 	}
-	if len(c.Results) == 0 { // it was the signature gate that refused
+	return nil, &run.Refusal{Reason: v.Reason, Message: v.Message}
+}
+
+// signed says what the signature gate found: it has a result once the image
+// passed it, whatever came after it.
+func (p *pass) signed(c *gate.Case, v run.Verdict) {
+	switch s := &p.obj.Status; {
+	case len(c.Results) > 0:
+		s.Digest, s.Signer = c.Images[0].Digest, report.Cut(c.Results[0].Signer, 1024)
+		s.Verification = gate.Verification(c.Results[0], p.now)
+		p.verified(report.Passed("signed by "+c.Results[0].Signer, c.Results[0].Warnings))
+	case v.Kind == run.Waiting:
+		p.verified(report.Verified(metav1.ConditionUnknown, v.Reason, v.Message))
+	default:
 		p.verified(report.Verified(metav1.ConditionFalse, v.Reason, v.Message))
 	}
-	return nil, &run.Refusal{Reason: v.Reason, Message: v.Message}
 }
 
 // keep writes down what was verified before anything is created, so that a
