@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/kubernaut/kubernaut/test/lab/internal/admission"
 	"github.com/kubernaut/kubernaut/test/lab/internal/build"
 	"github.com/kubernaut/kubernaut/test/lab/internal/cluster"
 	"github.com/kubernaut/kubernaut/test/lab/internal/forge"
@@ -57,6 +58,7 @@ func (l *lab) components() []proc.Component {
 	all = append(all, l.sigstore().Components()...)
 	all = append(all, l.cluster().Components()...)
 	return append(all,
+		admission.Admission{Place: l.Place, Binary: build.Path(l.Place, build.PolicyController())}.Component(),
 		proc.Component{Name: "provisioner", Path: l.self, Args: []string{"serve-provisioner"}, Ports: []string{volumes.Health},
 			Ready: cluster.Web("http://" + volumes.Health)},
 		proc.Component{Name: "forge", Path: git.Binary, Args: []string{"web", "--config", l.Path("forge", "app.ini")}, Env: git.Env(),

@@ -78,6 +78,14 @@ func TSA() Program {
 	}
 }
 
+// PolicyController checks the images of pods at admission.
+func PolicyController() Program {
+	return Program{
+		name: "policy-controller", version: "v0.13.1", flags: "-s -w", usual: "3 to 6 minutes on 2 cores",
+		pkg: "github.com/sigstore/policy-controller/cmd/webhook", module: "github.com/sigstore/policy-controller", copied: []string{"config"},
+	}
+}
+
 // Prove signs with the lab's Sigstore and verifies what it signed.
 func Prove() Program {
 	return Program{name: "prove", version: "v1", flags: "-s -w", usual: "a minute", in: "sigstore", pkg: "./prove"}
@@ -95,7 +103,7 @@ func Smoke() Program {
 
 // All lists every program.
 func All() []Program {
-	return []Program{Kubernetes(), Gitea(), CoreDNS(), Fulcio(), Rekor(), TSA(), Prove(), Pause(), Smoke()}
+	return []Program{Kubernetes(), Gitea(), CoreDNS(), Fulcio(), Rekor(), TSA(), PolicyController(), Prove(), Pause(), Smoke()}
 }
 
 // Dir is the folder of a program in the cache; its name changes with

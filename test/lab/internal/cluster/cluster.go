@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clientset "k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubernaut/kubernaut/test/lab/internal/place"
@@ -25,13 +26,22 @@ type Cluster struct {
 	Bin, CoreDNS string
 }
 
-// Client speaks to the cluster as its administrator.
-func Client(p *place.Place) (*clientset.Clientset, error) {
+// Config says how to speak to the cluster as its administrator.
+func Config(p *place.Place) (*rest.Config, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", p.Path("kubeconfig"))
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig: %w", err)
 	}
 	config.QPS, config.Burst = 100, 200
+	return config, nil
+}
+
+// Client speaks to the cluster as its administrator.
+func Client(p *place.Place) (*clientset.Clientset, error) {
+	config, err := Config(p)
+	if err != nil {
+		return nil, err
+	}
 	client, err := clientset.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make client: %w", err)

@@ -14,6 +14,7 @@ func (c Cluster) Configure() error {
 	for file, who := range map[string]string{
 		"kubeconfig": "admin", "kubelet.kubeconfig": "kubelet", "controller-manager.kubeconfig": "controller-manager",
 		"scheduler.kubeconfig": "scheduler", "proxy.kubeconfig": "proxy",
+		"policy-controller.kubeconfig": "policy-controller",
 	} {
 		if err := pki.Kubeconfig(c.Place, file, who); err != nil {
 			return err

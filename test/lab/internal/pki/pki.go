@@ -32,6 +32,7 @@ func identities() []identity {
 		{"proxy", "system:kube-proxy", ""},
 		{"apiserver-kubelet", "kube-apiserver-kubelet-client", "system:masters"},
 		{"front-proxy", "front-proxy", ""},
+		{"policy-controller", "system:serviceaccount:cosign-system:webhook", ""},
 	}
 }
 

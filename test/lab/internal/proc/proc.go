@@ -3,6 +3,7 @@
 package proc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,8 @@ type Component struct {
 	// Pause and Resume, if set, are the signals by which it closes and opens
 	// its doors instead of being stopped and started.
 	Pause, Resume syscall.Signal
+	// End is the signal that ends it, SIGTERM unless set.
+	End syscall.Signal
 	// Prepare runs before the start, Finish once it is ready.
 	Prepare, Finish func(context.Context) error
 	// Ready says what is missing until callers can use it.
@@ -47,6 +50,8 @@ type Record struct {
 	PID     int       `json:"pid"`
 	Ticks   string    `json:"ticks"`
 	Started time.Time `json:"started"`
+	// End is the signal that ends the process, SIGTERM if it is missing.
+	End syscall.Signal `json:"end,omitempty"`
 }
 
 // Keeper starts and stops the components of one lab.
@@ -177,7 +182,7 @@ func (k Keeper) spawn(c Component) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	r := Record{PID: cmd.Process.Pid, Ticks: ticks(cmd.Process.Pid), Started: time.Now()}
+	r := Record{PID: cmd.Process.Pid, Ticks: ticks(cmd.Process.Pid), Started: time.Now(), End: c.End}
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -186,13 +191,13 @@ func (k Keeper) spawn(c Component) error {
 	return k.Place.Write(filepath.Join("run", c.Name+".json"), data, 0o644)
 }
 
-// Stop ends a component: politely, and after 10 seconds not.
+// Stop ends a component: by its own signal or politely, and after 10 seconds not.
 func (k Keeper) Stop(ctx context.Context, name string) error {
 	r, ok := k.Alive(name)
 	if !ok {
 		return nil
 	}
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+	for _, signal := range []syscall.Signal{cmp.Or(r.End, syscall.SIGTERM), syscall.SIGKILL} {
 		if err := syscall.Kill(r.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("stop %s: %w", name, err)
 		}

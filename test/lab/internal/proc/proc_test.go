@@ -49,6 +49,20 @@ func TestStartTwiceStopsOnce(t *testing.T) {
 	}
 }
 
+// The polite signal would be ignored, and the other come after 10 seconds.
+func TestStopByItsOwnSignal(t *testing.T) {
+	k, ctx := keeper(t), context.Background()
+	c := shell(k, "trap '' TERM; touch ready; while :; do sleep 0.05; done")
+	c.End = syscall.SIGKILL
+	if err := k.Start(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	if err := k.Stop(ctx, "c"); err != nil || time.Since(begin) > 5*time.Second {
+		t.Errorf("after %s: %v", time.Since(begin), err)
+	}
+}
+
 func TestStartTellsEarlyDeath(t *testing.T) {
 	k := keeper(t)
 	if err := k.Place.Write("log/c.log", []byte("from an earlier run\n"), 0o644); err != nil {

@@ -52,6 +52,7 @@ func Run(ctx context.Context, p *place.Place, client clientset.Interface, progra
 		{"one empty pod, from create to Succeeded", func(ctx context.Context) error { return s.empty(ctx, 1) }},
 		{"four empty pods in a row", func(ctx context.Context) error { return s.empty(ctx, 4) }},
 		{"a text is signed without a key (Fulcio, Rekor 2, timestamp) and verified offline", s.keyless},
+		{"where the Policy Controller is asked for, an image needs a policy that lets it in", s.admission},
 	} {
 		begin := time.Now()
 		if err := check.run(ctx); err != nil {
