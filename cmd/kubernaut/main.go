@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,6 +20,10 @@ func main() {
 	e := env.New()
 	if err := cli.Root(e, os.Args[0]).ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(e.Err, "✗", err)
-		os.Exit(1)
+		code, exit := 1, (*env.Exit)(nil)
+		if errors.As(err, &exit) {
+			code = exit.Code
+		}
+		os.Exit(code)
 	}
 }

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -60,4 +62,36 @@ func push(ts *testscript.TestScript, neg bool, args []string) {
 	digest, err := index.Digest()
 	ts.Check(err)
 	ts.Setenv(args[0], ref+"@"+digest.String())
+}
+
+// trust is the command "policy FILE NAME KEY" of the scripts: it writes a policy
+// that trusts a public key for the images $REGISTRY/NAME.
+func trust(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("want: policy FILE NAME KEY")
+	}
+	data, err := json.Marshal(map[string]any{
+		"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": map[string]any{"name": "trusted"},
+		"spec": map[string]any{
+			"images":      []any{map[string]any{"glob": ts.Getenv("REGISTRY") + "/" + args[1]}},
+			"authorities": []any{map[string]any{"name": "us", "key": map[string]any{"data": ts.ReadFile(args[2])}}},
+		},
+	})
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
+}
+
+// expand is the command "expand FILE..." of the scripts: it puts in the values of
+// variables.
+func expand(ts *testscript.TestScript, neg bool, args []string) {
+	for _, file := range args {
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(os.Expand(ts.ReadFile(file), ts.Getenv)), 0o600))
+	}
+}
+
+// exits is the command "exits CODE" of the scripts: how the last call ended.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if got := strconv.Itoa(ts.Value(clusterKey{}).(*cluster).code); len(args) != 1 || got != args[0] {
+		ts.Fatalf("the last call ended with %s, want %v", got, args)
+	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/cli/request"
 	"github.com/kubernaut/kubernaut/internal/cli/start"
 	"github.com/kubernaut/kubernaut/internal/cli/tree"
+	"github.com/kubernaut/kubernaut/internal/cli/verify"
 )
 
 // Root returns the command that a process started as program runs.
@@ -53,6 +54,7 @@ func Root(e *env.Env, program string) *cobra.Command {
 		start.Command(e),
 		request.Suspend(e),
 		tree.Command(e),
+		verify.Command(e),
 		version(),
 	)
 	explain(root)

@@ -47,7 +47,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(s.WorkDir, "kubeconfig"), []byte(kubeconfig), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"kubernaut": call, "push": push},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"kubernaut": call, "push": push, "policy": trust, "expand": expand, "exits": exits},
 	})
 }
 
@@ -64,8 +64,13 @@ func call(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	err := root.ExecuteContext(ctx)
+	server.code = 0
 	if err != nil {
 		fmt.Fprintln(e.Err, "✗", err)
+		server.code = 1
+	}
+	if exit := (*env.Exit)(nil); errors.As(err, &exit) {
+		server.code = exit.Code
 	}
 	if (err != nil) != neg {
 		ts.Fatalf("kubernaut %v: error %v", args, err)
@@ -79,6 +84,7 @@ type cluster struct {
 	dir      string
 	client   client.WithWatch
 	watched  bool
+	code     int
 	progress []client.Object
 }
 

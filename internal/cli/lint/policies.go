@@ -1,56 +1,28 @@
 package lint
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	"sigs.k8s.io/yaml"
-
 	"github.com/kubernaut/kubernaut/internal/cli/env"
+	policyfiles "github.com/kubernaut/kubernaut/internal/cli/policies"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
-	"github.com/kubernaut/kubernaut/internal/verify/rule"
 )
-
-// maxFile bounds what is read of a file, in bytes: an API server takes objects
-// of 1.5 MiB, and a file may hold several.
-const maxFile = 16 << 20
-
-// elsewhere ends a message about what only the cluster has.
-var elsewhere = errors.New("it is not in these files, so that the rest was not judged")
-
-// found is what the files hold.
-type found struct {
-	in      policy.Inputs
-	secrets map[string]map[string][]byte
-	maps    map[string]map[string]string
-}
 
 // policies judges image policies by what the controller's own compiler says. It
 // takes the public root of trust as given.
 func policies(e *env.Env, files []string) error {
-	f := &found{secrets: map[string]map[string][]byte{}, maps: map[string]map[string]string{}}
-	for _, file := range files {
-		if err := f.read(file); err != nil {
-			return fmt.Errorf("read %s: %w", file, err)
-		}
+	in, err := policyfiles.Files(files)
+	if err != nil {
+		return err
 	}
-	if len(f.in.Policies)+len(f.in.TrustRoots) == 0 {
+	if len(in.Policies)+len(in.TrustRoots) == 0 {
 		return errors.New("there is no ClusterImagePolicy and no TrustRoot in these files; for a catalog, name its folder")
 	}
-	f.in.Rules, f.in.Public = rule.Compile, &policy.Root{Public: true}
-	f.in.Secrets = func(_, name string) (map[string][]byte, error) { return look(f.secrets, name) }
-	f.in.ConfigMaps = func(_, name string) (map[string]string, error) { return look(f.maps, name) }
 	findings := 0
-	for _, p := range policy.Compile(f.in).Problems() {
-		if strings.HasSuffix(p.Message, elsewhere.Error()) {
+	for _, p := range policy.Compile(in).Problems() {
+		if strings.HasSuffix(p.Message, policyfiles.ErrElsewhere.Error()) {
 			e.Say("? %s: %s", p.Object, p.Message)
 			continue
 		}
@@ -60,94 +32,6 @@ func policies(e *env.Env, files []string) error {
 	if findings > 0 {
 		return fmt.Errorf("%d findings in %s", findings, strings.Join(files, ", "))
 	}
-	e.Say("✔ nothing is wrong with %d policies and %d roots of trust", len(f.in.Policies), len(f.in.TrustRoots))
-	return nil
-}
-
-func look[V any](from map[string]V, name string) (V, error) {
-	value, ok := from[name]
-	if !ok {
-		return value, elsewhere
-	}
-	return value, nil
-}
-
-func (f *found) read(file string) error {
-	data, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer data.Close()
-	documents := utilyaml.NewYAMLReader(bufio.NewReader(io.LimitReader(data, maxFile)))
-	for n := 1; ; n++ {
-		text, err := documents.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil && len(bytes.TrimSpace(text)) > 0 {
-			err = f.document(text)
-		}
-		if err != nil {
-			return fmt.Errorf("document %d: %w", n, err)
-		}
-	}
-}
-
-func (f *found) document(text []byte) error {
-	object, err := yaml.YAMLToJSONStrict(text)
-	if err != nil {
-		return err
-	}
-	return f.add(object)
-}
-
-// add sorts objects by their kind; of a List, as kubectl prints it, its items.
-func (f *found) add(object []byte) error {
-	var o struct {
-		Kind     string                `json:"kind"`
-		Metadata struct{ Name string } `json:"metadata"`
-		Items    []json.RawMessage     `json:"items"`
-	}
-	if err := json.Unmarshal(object, &o); err != nil {
-		return err
-	}
-	switch o.Kind {
-	case "ClusterImagePolicy":
-		f.in.Policies = append(f.in.Policies, object)
-	case "TrustRoot":
-		f.in.TrustRoots = append(f.in.TrustRoots, object)
-	case "Secret":
-		return f.secret(object)
-	case "ConfigMap":
-		var m corev1.ConfigMap
-		err := json.Unmarshal(object, &m)
-		f.maps[m.Name] = m.Data
-		return err
-	case "List":
-		for _, item := range o.Items {
-			if err := f.add(item); err != nil {
-				return err
-			}
-		}
-	case "": // a comment alone
-	default:
-		return fmt.Errorf("kind %s is not judged; take ClusterImagePolicy, TrustRoot, and the Secrets and ConfigMaps that they name", o.Kind)
-	}
-	return nil
-}
-
-func (f *found) secret(object []byte) error {
-	var s corev1.Secret
-	if err := json.Unmarshal(object, &s); err != nil {
-		return err
-	}
-	data := s.Data
-	if data == nil {
-		data = map[string][]byte{}
-	}
-	for key, text := range s.StringData {
-		data[key] = []byte(text)
-	}
-	f.secrets[s.Name] = data
+	e.Say("✔ nothing is wrong with %d policies and %d roots of trust", len(in.Policies), len(in.TrustRoots))
 	return nil
 }
