@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +47,9 @@ func TestRunsAreJudgedForTheJobsTheyBecome(t *testing.T) {
 		want = append(want, verify.Subject{Namespace: "ops", ServiceAccount: "default", Kind: "Job", Group: "batch", Version: "v1", Labels: map[string]string{
 			v1alpha1.LabelExecution: "run", v1alpha1.LabelStep: step, v1alpha1.LabelActionExecution: "run-" + step}})
 	}
+	slices.SortFunc(w.subjects, func(a, b verify.Subject) int {
+		return strings.Compare(a.Labels[v1alpha1.LabelStep], b.Labels[v1alpha1.LabelStep])
+	})
 	if diff := cmp.Diff(want, w.subjects); diff != "" {
 		t.Errorf("subjects (-want +got):\n%s", diff)
 	}

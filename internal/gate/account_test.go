@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,7 +71,10 @@ func TestSubjectOfEachStep(t *testing.T) {
 	second := want
 	second.ServiceAccount = "deployer"
 	second.Labels = map[string]string{v1alpha1.LabelExecution: "run", v1alpha1.LabelStep: "b", v1alpha1.LabelActionExecution: "run-b"}
-	if diff := cmp.Diff([]verify.Subject{want, second, want, second, want, second}, r.subjects); diff != "" {
+	slices.SortFunc(r.subjects, func(a, b verify.Subject) int {
+		return strings.Compare(a.Labels[v1alpha1.LabelStep], b.Labels[v1alpha1.LabelStep])
+	})
+	if diff := cmp.Diff([]verify.Subject{want, want, want, second, second, second}, r.subjects); diff != "" {
 		t.Errorf("digest, signature, contract are asked for (-want +got):\n%s", diff)
 	}
 	k = caseOf()
