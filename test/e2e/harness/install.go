@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/internal/cli/install"
@@ -48,14 +47,10 @@ func (l *Lab) Install(ctx context.Context, controllerImage string) error {
 
 // Policy lets images of the lab's registry run that the key signed.
 func (l *Lab) Policy(ctx context.Context, name, glob string, key []byte) error {
-	p := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": map[string]any{"name": name},
-		"spec": map[string]any{
-			"images":      []any{map[string]any{"glob": glob}},
-			"authorities": []any{map[string]any{"name": "lab", "key": map[string]any{"data": string(key)}}},
-		},
-	}}
-	return l.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(p), client.FieldOwner("lab"), client.ForceOwnership)
+	return l.sigstore(ctx, "v1beta1", "ClusterImagePolicy", name, map[string]any{
+		"images":      []any{map[string]any{"glob": glob}},
+		"authorities": []any{map[string]any{"name": "lab", "key": map[string]any{"data": string(key)}}},
+	})
 }
 
 // ownedLabel marks the namespaces that Namespace made.

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -126,7 +127,7 @@ func (s Sigstore) storeLegacy(ctx context.Context, digest name.Digest, email str
 	if err != nil {
 		return err
 	}
-	layer, err := static.NewSignature(claim, base64.StdEncoding.EncodeToString(signed), static.WithCertChain(encoded(leaf), chain),
+	layer, err := static.NewSignature(claim, base64.StdEncoding.EncodeToString(signed), static.WithCertChain(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf}), chain),
 		static.WithRFC3161Timestamp(&cosignbundle.RFC3161Timestamp{SignedRFC3161Timestamp: stamp}))
 	if err != nil {
 		return err
@@ -141,6 +142,20 @@ func (s Sigstore) storeLegacy(ctx context.Context, digest name.Digest, email str
 
 // chain is what is above the certificates of Fulcio, as PEM.
 func (s Sigstore) chain() ([]byte, error) {
+	trusted, err := s.trusted()
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, a := range trusted.FulcioCertificateAuthorities() {
+		if fulcio, ok := a.(*root.FulcioCertificateAuthority); ok {
+			out = append(out, encoded(append(fulcio.Intermediates, fulcio.Root)...)...)
+		}
+	}
+	return out, nil
+}
+
+func (s Sigstore) trusted() (*root.TrustedRoot, error) {
 	data, err := s.TrustedRootJSON()
 	if err != nil {
 		return nil, err
@@ -149,17 +164,13 @@ func (s Sigstore) chain() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.TrustedRoot, err)
 	}
-	var out []byte
-	for _, a := range trusted.FulcioCertificateAuthorities() {
-		if fulcio, ok := a.(*root.FulcioCertificateAuthority); ok {
-			for _, c := range append(fulcio.Intermediates, fulcio.Root) {
-				out = append(out, encoded(c.Raw)...)
-			}
-		}
-	}
-	return out, nil
+	return trusted, nil
 }
 
-func encoded(certificate []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+func encoded(certificates ...*x509.Certificate) []byte {
+	var out []byte
+	for _, c := range certificates {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	return out
 }
