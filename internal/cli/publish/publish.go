@@ -4,9 +4,11 @@ package publish
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +17,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/cli/env"
 	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/image/origin"
 	"github.com/kubernaut/kubernaut/internal/verify"
 )
 
@@ -27,16 +30,17 @@ func Command(e *env.Env) *cobra.Command {
 		Example: "  kubernaut actions build\n" +
 			"  kubernaut actions push --registry registry.example.com/kubernaut --catalog my-catalog/actions > digests\n" +
 			"  kubernaut actions keys --output kubernaut\n" +
-			"  kubernaut actions sign --key kubernaut.key $(cat digests)",
+			"  kubernaut actions sign --key kubernaut.key $(cat digests)\n" +
+			"  kubernaut actions attest --key kubernaut.key $(cat digests)",
 	}
 	c.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return fmt.Errorf("there is no verb %q: want build, push, sign or keys", args[0])
+			return fmt.Errorf("there is no verb %q: want build, push, sign, attest or keys", args[0])
 		}
 		return nil
 	}
 	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	c.AddCommand(build(e), push(e), signing(e), keys(e))
+	c.AddCommand(build(e), push(e), signing(e), attest(e), keys(e))
 	return c
 }
 
@@ -59,6 +63,7 @@ type named struct {
 	contract string
 	kind     string
 	version  string
+	programs []origin.Program
 }
 
 func build(e *env.Env) *cobra.Command {
@@ -96,6 +101,10 @@ func (s *source) images(ctx context.Context, e *env.Env) ([]named, error) {
 			return nil, err
 		}
 	}
+	programs, err := read(dir, map[string]string{"action": v1alpha1.ActionEntrypoint, "launch": "/kubernaut/launch"})
+	if err != nil {
+		return nil, err
+	}
 	var out []named
 	for _, built := range actions.All(nil) {
 		contract := built.Action.Contract()
@@ -110,6 +119,7 @@ func (s *source) images(ctx context.Context, e *env.Env) ([]named, error) {
 			return nil, err
 		}
 		img.contract, img.kind, img.version = contract.Metadata.Name, contract.Spec.ActionType, contract.Metadata.Version
+		img.programs = programs
 		out = append(out, img)
 	}
 	if !s.controller {
@@ -130,7 +140,23 @@ func (s *source) withController(ctx context.Context, e *env.Env, dir string, out
 	if err != nil {
 		return nil, err
 	}
+	if img.programs, err = read(dir, map[string]string{"controller": "/controller"}); err != nil {
+		return nil, err
+	}
 	return append(out, img), nil
+}
+
+// read tells of compiled programs, by name, and where in an image they will be.
+func read(dir string, at map[string]string) ([]origin.Program, error) {
+	var out []origin.Program
+	for _, name := range slices.Sorted(maps.Keys(at)) {
+		p, err := origin.Read(filepath.Join(dir, name), at[name])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // wrap builds an image and keeps what can be done with it.
