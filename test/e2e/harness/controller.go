@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -65,7 +66,9 @@ func (l *Lab) Controller(ctx context.Context, dir string) (*Controller, error) {
 		return nil, err
 	}
 	log, err := openLog(dir, "controller")
-	return &Controller{lab: l, binary: binary, config: config, health: health, metrics: "0", log: log}, err
+	// Policies without a key that name no TrustRoot mean the lab's Sigstore.
+	args := []string{"--trusted-root=" + l.Sigstore.TrustedRoot}
+	return &Controller{lab: l, binary: binary, config: config, health: health, metrics: "0", args: args, log: log}, err
 }
 
 func openLog(dir, name string) (*os.File, error) {
@@ -92,7 +95,7 @@ func (c *Controller) Through(p *Proxy) (*Controller, error) {
 	if err := clientcmd.WriteToFile(*raw, out.config); err != nil {
 		return nil, err
 	}
-	out.args = []string{"--watch-namespace=" + p.namespace}
+	out.args = append(slices.Clone(c.args), "--watch-namespace="+p.namespace)
 	// The loopback network is large: an address of its own and ports that nobody
 	// is given by chance cannot be taken while the process is down.
 	n := c.lab.sites.Add(1)

@@ -45,18 +45,20 @@ func authority(url string, chain []*x509.Certificate) map[string]any {
 	}
 }
 
-// KeylessPolicy lets images run that somebody signed without a key, at a time
-// that a TrustRoot's timestamp authority knows.
+// KeylessPolicy lets images run that somebody signed without a key. With a
+// TrustRoot its timestamp authority knows when; without one the controller's
+// own root of trust counts, and Rekor has to know the signature.
 func (l *Lab) KeylessPolicy(ctx context.Context, name, glob, trustRoot, email string) error {
+	keyless := map[string]any{
+		"insecureIgnoreSCT": true, "identities": []any{map[string]any{"issuer": l.Sigstore.Issuer, "subject": email}},
+	}
+	authority := map[string]any{"name": "keyless", "keyless": keyless}
+	if trustRoot != "" {
+		keyless["url"], keyless["trustRootRef"] = l.Sigstore.Fulcio, trustRoot
+		authority["rfc3161timestamp"] = map[string]any{"trustRootRef": trustRoot}
+	}
 	return l.sigstore(ctx, "v1beta1", "ClusterImagePolicy", name, map[string]any{
-		"images": []any{map[string]any{"glob": glob}},
-		"authorities": []any{map[string]any{
-			"name": "keyless", "rfc3161timestamp": map[string]any{"trustRootRef": trustRoot},
-			"keyless": map[string]any{
-				"url": l.Sigstore.Fulcio, "trustRootRef": trustRoot, "insecureIgnoreSCT": true,
-				"identities": []any{map[string]any{"issuer": l.Sigstore.Issuer, "subject": email}},
-			},
-		}},
+		"images": []any{map[string]any{"glob": glob}}, "authorities": []any{authority},
 	})
 }
 
