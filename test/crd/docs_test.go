@@ -12,7 +12,7 @@ import (
 )
 
 // documented sends every manifest of ours that the documentation shows, as it
-// stands there, and the image policy that ships.
+// stands there, and the image policies that ship.
 func documented(t *testing.T, c client.Client) {
 	fence := regexp.MustCompile("(?s)```yaml\n(.*?)```")
 	files := append(find(t, "../../docs", ".md"), "../../README.md")
@@ -29,11 +29,13 @@ func documented(t *testing.T, c client.Client) {
 			t.Run(file, func(t *testing.T) { accept(t, c, m[1]) })
 		}
 	}
-	shipped, err := os.ReadFile("../../kustomize/components/image-policy/policy.yaml")
-	if err != nil {
-		t.Fatal(err)
+	for _, file := range []string{"image-policy/policy.yaml", "image-policy-attested/attested.yaml"} {
+		shipped, err := os.ReadFile("../../kustomize/components/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		accept(t, c, string(shipped))
 	}
-	accept(t, c, string(shipped))
 }
 
 func accept(t *testing.T, c client.Client, manifest string) {

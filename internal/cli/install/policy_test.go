@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
+	"github.com/kubernaut/kubernaut/internal/verify/rule"
 )
 
 const (
@@ -56,7 +57,7 @@ func compiled(t *testing.T, overlay string) *policy.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := policy.Inputs{Public: &policy.Root{Public: true}}
+	in := policy.Inputs{Public: &policy.Root{Public: true}, Rules: rule.Compile}
 	secrets := map[string]map[string][]byte{}
 	for _, o := range objects {
 		text, err := o.MarshalJSON()
