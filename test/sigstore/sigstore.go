@@ -1,5 +1,6 @@
 // Package sigstore serves, inside a test, what signing by identity asks: Fulcio,
-// a Rekor of version 1 and a timestamp authority, over HTTP and with real keys.
+// a Rekor of version 1 and one of version 2, and a timestamp authority, over HTTP
+// and with real keys.
 package sigstore
 
 import (
@@ -41,6 +42,7 @@ type Services struct {
 	Certificates atomic.Int64
 
 	logged              *ca.VirtualSigstore
+	second              *tree
 	issuer, stamps      *x509.Certificate
 	issuerKey, stampKey *ecdsa.PrivateKey
 	top                 *x509.Certificate
@@ -56,6 +58,7 @@ func New(t testing.TB) *Services {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v2/signingCert", answer(s.certify))
 	mux.HandleFunc("POST /api/v1/log/entries", s.enter)
+	mux.HandleFunc("POST /api/v2/log/entries", s.second.enter)
 	mux.HandleFunc("POST /api/v1/timestamp", answer(s.stamp))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -101,12 +104,15 @@ func (s *Services) keys() error {
 	if s.logged, err = ca.NewVirtualSigstore(); err != nil {
 		return err
 	}
+	if s.second, err = newTree(); err != nil {
+		return err
+	}
 	from, until := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	s.Root, err = root.NewTrustedRoot(root.TrustedRootMediaType01,
 		[]root.CertificateAuthority{&root.FulcioCertificateAuthority{Root: top, Intermediates: []*x509.Certificate{s.issuer}, ValidityPeriodStart: from, ValidityPeriodEnd: until, URI: "https://fulcio.test"}},
 		nil,
 		[]root.TimestampingAuthority{&root.SigstoreTimestampingAuthority{Root: top, Intermediates: []*x509.Certificate{middle}, Leaf: s.stamps, ValidityPeriodStart: from, ValidityPeriodEnd: until, URI: "https://tsa.test"}},
-		s.logged.RekorLogs())
+		s.second.trust(s.logged.RekorLogs()))
 	return err
 }
 

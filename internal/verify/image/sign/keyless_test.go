@@ -58,7 +58,9 @@ func choices(s *sigstore.Services) map[string]Services {
 
 func TestKeylessBundle(t *testing.T) {
 	served := sigstore.New(t)
-	for how, services := range choices(served) {
+	all := choices(served)
+	all["log of version 2"] = Services{Fulcio: served.Fulcio, Rekor: served.Rekor, RekorVersion: 2, Timestamp: served.Timestamp}
+	for how, services := range all {
 		t.Run(how, func(t *testing.T) {
 			_, img := pushed(t)
 			data, err := Bundle(t.Context(), img, Claim{Predicate, struct{}{}}, anybody(t, services))
