@@ -80,6 +80,9 @@ func prepare(e *env.Env, reached *reach.Flags, by *signer, refs []string) (*task
 	if err != nil {
 		return nil, err
 	}
+	if err := loaded.Can(policy.Bundle); err != nil {
+		return nil, err
+	}
 	door, err := reached.Registry()
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -86,6 +87,9 @@ func (s *Signer) keyless() bool { return s.token != "" }
 // Can says whether signatures in this format could be verified: nil, or why not.
 // It is asked before anything is sent.
 func (s *Signer) Can(f policy.Format) error {
+	if s.services.Rekor != "" && !s.loggable() {
+		return errors.New("a log takes signatures by ECDSA P-256 and RSA keys alone: take such a key, or sign without --rekor")
+	}
 	if f != policy.Legacy {
 		return nil
 	}
@@ -93,6 +97,18 @@ func (s *Signer) Can(f policy.Format) error {
 		return errOnlyBundle
 	}
 	return nil
+}
+
+// loggable: a log hashes by the kind of key, for others in another way than
+// signatures of images do, with SHA-256, and would refuse the entry.
+func (s *Signer) loggable() bool {
+	switch key := s.public.(type) {
+	case *ecdsa.PublicKey:
+		return key.Curve == elliptic.P256()
+	case *rsa.PublicKey:
+		return true
+	}
+	return false
 }
 
 // bundle signs content and gathers what proves who did and when.
