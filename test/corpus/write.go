@@ -16,11 +16,10 @@ import (
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
+	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature/payload"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 )
 
 type certificate = x509.Certificate
@@ -106,7 +105,11 @@ func (m *maker) bundle(at name.Digest, k *key, cert *certificate, predicateType 
 	if err != nil {
 		return fmt.Errorf("make bundle: %w", err)
 	}
-	data, err := protojson.Marshal(proto.Message(message))
+	checked, err := bundle.NewBundle(message)
+	if err != nil {
+		return fmt.Errorf("check bundle: %w", err)
+	}
+	data, err := checked.MarshalJSON()
 	if err != nil {
 		return fmt.Errorf("encode bundle: %w", err)
 	}

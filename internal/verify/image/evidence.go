@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/sigstore/sigstore/pkg/signature"
+	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
 
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/run"
@@ -23,28 +23,43 @@ const (
 	maxPayload = 64 << 10
 	// maxSignature in base64: an RSA-8192 signature has 1,368 characters.
 	maxSignature = 8 << 10
-	// maxBundle: real ones, with log entries and timestamps, stay below 120 KiB.
-	maxBundle = 512 << 10
+	// maxBundle and maxEnvelope: signatures with log entries and timestamps stay
+	// below 120 KiB; a bill of materials of a large image has a few MiB.
+	maxBundle, maxEnvelope = 8 << 20, 8 << 20
+	// maxAnnotation of a legacy signature: chains and log entries have a few KiB.
+	maxAnnotation = 64 << 10
 )
 
-// exhibit is a signature that is listed and not yet read. It returns a flaw if
-// the bytes make no sense, and other errors if they could not be had.
-type exhibit func(ctx context.Context) (evidence, error)
-
-// evidence is a signature that was read.
-type evidence interface {
-	// check is pure. The text says what was found, for people.
-	check(key signature.Verifier) (outcome, string)
+// exhibit is a signature that is listed and not yet read.
+type exhibit struct {
+	// kind is the predicate type it claims; empty if it claims none. A claim can
+	// only make us skip it.
+	kind string
+	// read returns a flaw if the bytes make no sense, and other errors if they
+	// could not be had.
+	read func(ctx context.Context) (*evidence, error)
 }
 
-// outcome of checking one signature with one key.
+// evidence is a signature that was read, in the one form that is judged.
+type evidence struct {
+	entity sgverify.SignedEntity
+	// payload is what a legacy signature was made over; nil where a statement is
+	// signed.
+	payload []byte
+	// asKey is the entity without its certificate, for authorities with keys; nil
+	// if there is no certificate.
+	asKey sgverify.SignedEntity
+}
+
+// outcome of holding one signature against one authority.
 type outcome int
 
 // Outcomes, from far to near; the zero value never passes.
 const (
-	byOtherKey outcome = iota
+	byOther outcome = iota
 	ofOtherType
 	forOtherImage
+	ruleBroken
 	good
 )
 

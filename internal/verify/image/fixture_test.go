@@ -27,6 +27,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
+	"github.com/kubernaut/kubernaut/internal/verify/image/trust"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/test/registry"
 )
@@ -76,6 +77,16 @@ func checker(t testing.TB, key *sign.Signer) signature.Verifier {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// trusting asks for a signature by the key.
+func trusting(t testing.TB, key *sign.Signer) *demand {
+	t.Helper()
+	d, err := newDemand(context.Background(), trust.New(trust.Options{}), policy.Authority{Keys: []policy.Key{{Public: key.GetPublicKey(), Hash: crypto.SHA256}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // push makes an image whose digest depends on content.

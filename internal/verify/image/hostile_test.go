@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/sigstore/sigstore-go/pkg/bundle"
+
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/run"
@@ -85,7 +87,7 @@ func TestMalformedBundles(t *testing.T) {
 		"no JSON":           {"x", "malformed"},
 		"null":              {"null", "malformed"},
 		"empty":             {"{}", "malformed"},
-		"certificate":       {certificate, "made with a certificate"},
+		"certificate":       {certificate, "one whose signer cannot be read"},
 		"foreign signature": {keyed, "1 made by another key"},
 		"no signature":      {strings.Replace(keyed, `{"sig":"AA=="}`, "", 1), "1 listed"},
 		"null signature":    {strings.Replace(keyed, `{"sig":"AA=="}`, "null", 1), "1 listed"},
@@ -309,7 +311,15 @@ func FuzzLegacySignature(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got, _ := (&legacy{payload: text, signature: signed, digest: "sha256:0"}).check(checker(t, key)); got == good {
+		nobody := verify.Image{Repository: "registry.example.com/a", Digest: "sha256:0"}
+		hold := func(signed []byte) ruling {
+			e, err := newLayered(l.Annotations, bundle.NewMessageSignature(hashPayload(text), payloadHash, signed), text)
+			if err != nil {
+				return ruling{}
+			}
+			return trusting(t, key).check(context.Background(), e, nobody)
+		}
+		if hold(signed).outcome == good {
 			t.Error("bytes that nobody signed passed")
 		}
 		// The same payload, truly signed: only one with our digest may pass.
@@ -317,7 +327,7 @@ func FuzzLegacySignature(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := (&legacy{payload: text, signature: signed, digest: "sha256:0"}).check(checker(t, key)); got == good {
+		if hold(signed).outcome == good {
 			t.Error("a malformed digest passed")
 		}
 	})
@@ -335,11 +345,11 @@ func FuzzBundle(f *testing.F) {
 	f.Add(genuine)
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		e, err := parseBundle(data, digest)
+		e, err := parseBundle(data)
 		if err != nil {
 			return
 		}
-		if got, _ := e.check(checker(t, stranger)); got == good {
+		if trusting(t, stranger).check(context.Background(), e, ref).outcome == good {
 			t.Error("a bundle passed with a key that signed nothing")
 		}
 	})

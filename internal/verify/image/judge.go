@@ -2,64 +2,56 @@ package image
 
 import (
 	"context"
-	"crypto"
+	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/image/trust"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 )
 
 // judge hears signatures one by one and notes which policies they satisfy.
 type judge struct {
-	img      verify.Image
+	img verify.Image
+	// lenient lets an image run that only policies name which warn.
+	lenient  bool
 	trials   []*trial
 	findings []*finding
 }
 
 // trial is one policy on its way to being satisfied.
 type trial struct {
-	policy policy.Compiled
-	keys   []trusted
-	passed bool
-	signer string
-	format policy.Format
+	policy    policy.Compiled
+	demands   []*demand
+	passed    bool
+	authority string
+	format    policy.Format
+	ruling    ruling
 }
-
-// trusted is a key that may satisfy a policy, in the formats of its authority.
-type trusted struct {
-	verifier    signature.Verifier
-	fingerprint string
-	format      policy.Format
-}
-
-func (t trusted) accepts(f policy.Format) bool { return t.format == policy.AnyFormat || t.format == f }
 
 // newJudge refuses what no signature can change.
-func newJudge(img verify.Image, matched []policy.Compiled) (*judge, error) {
+func newJudge(ctx context.Context, roots *trust.Roots, img verify.Image, matched []policy.Compiled) (*judge, error) {
 	if len(matched) == 0 {
 		return nil, run.Refuse(v1alpha1.ReasonNoMatchingPolicy,
 			"image %s is named by no ClusterImagePolicy; add one whose spec.images has a glob for it", img)
 	}
 	j := &judge{img: img}
 	for _, p := range matched {
-		if p.Closed == "" {
-			p.Closed = beyond(p)
-		}
 		if p.Closed != "" {
-			return nil, run.Refuse(v1alpha1.ReasonPolicyUnusable,
-				"image %s is refused, because ClusterImagePolicy %q names it and cannot be used: %s", img, p.Name, p.Closed)
+			return nil, unusable(img, p, p.Closed)
 		}
-		t, err := newTrial(p)
+		t, err := newTrial(ctx, roots, p)
+		var wrong *trust.Unusable
+		if errors.As(err, &wrong) {
+			return nil, unusable(img, p, err.Error())
+		}
 		if err != nil {
-			return nil, run.Refuse(v1alpha1.ReasonPolicyUnusable,
-				"image %s is refused, because ClusterImagePolicy %q names it and has an unusable key: %v", img, p.Name, err)
+			return nil, fmt.Errorf("verify image %s by ClusterImagePolicy %q: %w", img, p.Name, err)
 		}
-		if !t.passed && len(t.keys) == 0 {
+		if !t.passed && len(t.demands) == 0 && !p.Warn {
 			return nil, run.Refuse(v1alpha1.ReasonPolicyDenied,
 				"image %s is refused by ClusterImagePolicy %q whatever its signatures: %s", img, p.Name, staticMessage(p))
 		}
@@ -68,32 +60,28 @@ func newJudge(img verify.Image, matched []policy.Compiled) (*judge, error) {
 	return j, nil
 }
 
-// beyond says what of a policy cannot be judged here.
-func beyond(p policy.Compiled) string {
-	if p.Warn {
-		return "spec.mode: warn is not supported, only enforce; an unsigned image would run"
-	}
-	for _, a := range p.Authorities {
-		if a.Keyless != nil || a.Log != nil || a.Stamp != nil || len(a.Attestations) > 0 || a.Source.Repository != "" || a.Source.TagPrefix != "" || len(a.Source.PullSecrets) > 0 {
-			return "authority " + a.Name + " asks for keyless, ctlog, rfc3161timestamp, attestations or source, which are not supported yet"
-		}
-	}
-	return ""
+func unusable(img verify.Image, p policy.Compiled, why string) error {
+	return run.Refuse(v1alpha1.ReasonPolicyUnusable,
+		"image %s is refused, because ClusterImagePolicy %q names it and cannot be used: %s", img, p.Name, why)
 }
 
-func newTrial(p policy.Compiled) (*trial, error) {
+func newTrial(ctx context.Context, roots *trust.Roots, p policy.Compiled) (*trial, error) {
 	t := &trial{policy: p}
 	for _, a := range p.Authorities {
-		if a.Static != nil && a.Static.Pass {
-			t.passed, t.signer = true, fmt.Sprintf("nobody (policy %s lets it pass unsigned)", p.Name)
-		}
-		for _, key := range a.Keys {
-			verifier, err := signature.LoadVerifier(key.Public, crypto.SHA256)
-			if err != nil {
-				return nil, fmt.Errorf("load key %s of %s: %w", key.Fingerprint, a.Name, err)
+		if a.Static != nil {
+			if a.Static.Pass {
+				t.passed, t.ruling.signer = true, fmt.Sprintf("nobody (policy %s lets it pass unsigned)", p.Name)
 			}
-			t.keys = append(t.keys, trusted{verifier: verifier, fingerprint: key.Fingerprint, format: a.Format})
+			continue
 		}
+		if len(a.Source.PullSecrets) > 0 {
+			return nil, &trust.Unusable{Err: fmt.Errorf("authority %s: source.signaturePullSecrets is not supported: add the Secret to the service account, whose pull secrets are used for signatures too", a.Name)}
+		}
+		d, err := newDemand(ctx, roots, a)
+		if err != nil {
+			return nil, fmt.Errorf("authority %s: %w", a.Name, err)
+		}
+		t.demands = append(t.demands, d)
 	}
 	return t, nil
 }
@@ -111,69 +99,67 @@ func (j *judge) done() bool {
 	return !slices.ContainsFunc(j.trials, func(t *trial) bool { return !t.passed })
 }
 
-// wants reports whether a signature in this format could still help.
-func (j *judge) wants(f policy.Format) bool {
-	return slices.ContainsFunc(j.trials, func(t *trial) bool {
-		return !t.passed && slices.ContainsFunc(t.keys, func(k trusted) bool { return k.accepts(f) })
-	})
+// seek returns the demands that something from here could satisfy.
+func (j *judge) seek(from source, at place) []*demand {
+	var all []*demand
+	for _, t := range j.trials {
+		for _, d := range t.demands {
+			if !t.passed && d.place() == at && d.accepts(from.format) && from.serves(d) {
+				all = append(all, d)
+			}
+		}
+	}
+	return all
 }
 
 // hear reads exhibits until nothing more is needed.
-func (j *judge) hear(ctx context.Context, f policy.Format, exhibits []exhibit, listErr error) {
-	found := &finding{format: f, listed: len(exhibits)}
+func (j *judge) hear(ctx context.Context, from source, at place, exhibits []exhibit, listErr error) {
+	found := &finding{format: from.format, listed: len(exhibits)}
 	j.findings = append(j.findings, found)
 	found.fault(listErr)
-	for i, read := range exhibits {
-		if j.done() {
+	for i, one := range exhibits {
+		wanted := j.seek(from, at)
+		if len(wanted) == 0 {
 			return
 		}
 		if i == maxSignatures {
 			found.note(fmt.Sprintf("only %d of them were looked at", maxSignatures))
 			return
 		}
-		e, err := read(ctx)
+		if one.kind != "" && !slices.ContainsFunc(wanted, func(d *demand) bool { return d.asks(one.kind) }) {
+			found.miss(otherType(one.kind), true)
+			continue
+		}
+		e, err := one.read(ctx)
 		if err != nil {
 			found.fault(err)
 			continue
 		}
-		j.consider(found, e)
+		j.consider(ctx, found, e, wanted)
 	}
 }
 
-// consider checks one signature with each key of each open policy. For those
-// that stay open it keeps the nearest miss, for the report.
-func (j *judge) consider(found *finding, e evidence) {
-	missed, nearest, text := false, byOtherKey, ""
+// consider holds one signature against each open demand. For those that stay
+// open it keeps the nearest miss, for the report.
+func (j *judge) consider(ctx context.Context, found *finding, e *evidence, wanted []*demand) {
+	var nearest *ruling
+	byKey := false
 	for _, t := range j.trials {
-		if t.passed {
-			continue
-		}
-		got, why, by := t.check(found.format, e)
-		if got == good {
-			t.passed, t.signer, t.format = true, "key "+by, found.format
-			continue
-		}
-		if !missed || got > nearest {
-			missed, nearest, text = true, got, why
-		}
-	}
-	if missed {
-		found.miss(nearest, text)
-	}
-}
-
-func (t *trial) check(f policy.Format, e evidence) (nearest outcome, text, by string) {
-	for _, key := range t.keys {
-		if !key.accepts(f) {
-			continue
-		}
-		got, why := e.check(key.verifier)
-		if got > nearest || text == "" {
-			nearest, text, by = got, why, key.fingerprint
-		}
-		if got == good {
-			break
+		for _, d := range t.demands {
+			if t.passed || !slices.Contains(wanted, d) {
+				continue
+			}
+			got := d.check(ctx, e, j.img)
+			if got.outcome == good {
+				t.passed, t.ruling, t.format, t.authority = true, got, found.format, d.authority.Name
+				continue
+			}
+			if nearest == nil || got.outcome > nearest.outcome {
+				nearest, byKey = &got, len(d.authority.Keys) > 0
+			}
 		}
 	}
-	return nearest, text, by
+	if nearest != nil {
+		found.miss(*nearest, byKey)
+	}
 }

@@ -1,50 +1,71 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/sigstore/sigstore/pkg/signature"
-	"github.com/sigstore/sigstore/pkg/signature/payload"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"github.com/sigstore/sigstore-go/pkg/bundle"
 
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/verify"
 )
 
 const (
-	simpleSigning       = "application/vnd.dev.cosign.simplesigning.v1+json"
-	signatureAnnotation = "dev.cosignproject.cosign/signature"
+	simpleSigning   = "application/vnd.dev.cosign.simplesigning.v1+json"
+	dsseEnvelope    = "application/vnd.dsse.envelope.v1+json"
+	predicateClaim  = "predicateType"
+	signatureSuffix = ".sig"
+	// attestationSuffix of the tag that holds statements in the legacy format.
+	attestationSuffix = ".att"
 )
 
 // listLegacy reads cosign's first format: a manifest under a tag made of the
 // image's digest, each layer one payload, with the signature as annotation.
-// Certificates and log entries in other annotations play no role for a key, and
-// are not even parsed: parsers of those have crashed before.
-func listLegacy(ctx context.Context, repo *images.Repository, img verify.Image) ([]exhibit, error) {
-	manifest, err := repo.Manifest(ctx, strings.Replace(img.Digest, ":", "-", 1)+".sig")
+func listLegacy(ctx context.Context, repo *images.Repository, img verify.Image, at place) ([]exhibit, error) {
+	layers, err := listLayers(ctx, repo, img, at.tagPrefix, signatureSuffix)
+	var exhibits []exhibit
+	for _, layer := range layers {
+		exhibits = append(exhibits, exhibit{kind: signPredicate, read: func(ctx context.Context) (*evidence, error) {
+			return readLegacy(ctx, repo, layer)
+		}})
+	}
+	return exhibits, err
+}
+
+// listAttestations reads statements of the same format, each layer an envelope
+// that holds statement and signature.
+func listAttestations(ctx context.Context, repo *images.Repository, img verify.Image, at place) ([]exhibit, error) {
+	layers, err := listLayers(ctx, repo, img, at.tagPrefix, attestationSuffix)
+	var exhibits []exhibit
+	for _, layer := range layers {
+		exhibits = append(exhibits, exhibit{kind: layer.Annotations[predicateClaim], read: func(ctx context.Context) (*evidence, error) {
+			return readEnvelope(ctx, repo, layer)
+		}})
+	}
+	return exhibits, err
+}
+
+// listLayers returns the newest first: signers append.
+func listLayers(ctx context.Context, repo *images.Repository, img verify.Image, prefix, suffix string) ([]v1.Descriptor, error) {
+	manifest, err := repo.Manifest(ctx, prefix+strings.Replace(img.Digest, ":", "-", 1)+suffix)
 	if errors.Is(err, images.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read signature manifest: %w", err)
 	}
-	var exhibits []exhibit
-	// Signers append, so the newest signature is the last.
-	for i := len(manifest.Layers) - 1; i >= 0; i-- {
-		layer := manifest.Layers[i]
-		exhibits = append(exhibits, func(ctx context.Context) (evidence, error) {
-			return readLegacy(ctx, repo, img, layer)
-		})
-	}
-	return exhibits, nil
+	slices.Reverse(manifest.Layers)
+	return manifest.Layers, nil
 }
 
-func readLegacy(ctx context.Context, repo *images.Repository, img verify.Image, layer v1.Descriptor) (evidence, error) {
+func readLegacy(ctx context.Context, repo *images.Repository, layer v1.Descriptor) (*evidence, error) {
 	signed, err := parseSignature(layer)
 	if err != nil {
 		return nil, err
@@ -53,7 +74,29 @@ func readLegacy(ctx context.Context, repo *images.Repository, img verify.Image, 
 	if err != nil {
 		return nil, fmt.Errorf("read signed payload: %w", err)
 	}
-	return &legacy{payload: text, signature: signed, digest: img.Digest}, nil
+	return newLayered(layer.Annotations, bundle.NewMessageSignature(hashPayload(text), payloadHash, signed), text)
+}
+
+func readEnvelope(ctx context.Context, repo *images.Repository, layer v1.Descriptor) (*evidence, error) {
+	if layer.MediaType != dsseEnvelope {
+		return nil, flawed("a layer of type %q is no attestation", layer.MediaType)
+	}
+	if layer.Size <= 0 || layer.Size > maxEnvelope {
+		return nil, flawed("an attestation has %d bytes, at most %d are read", layer.Size, maxEnvelope)
+	}
+	text, err := repo.Blob(ctx, layer.Digest, maxEnvelope)
+	if err != nil {
+		return nil, fmt.Errorf("read attestation: %w", err)
+	}
+	envelope := &dsse.Envelope{}
+	if err := json.Unmarshal(text, envelope); err != nil {
+		return nil, flawed("an attestation is no JSON of an envelope: %v", err)
+	}
+	// The verifier reads the first signature; a second one nobody would check.
+	if len(envelope.Signatures) != 1 {
+		return nil, flawed("an attestation has %d signatures, one is read", len(envelope.Signatures))
+	}
+	return newLayered(layer.Annotations, &bundle.Envelope{Envelope: envelope}, nil)
 }
 
 // parseSignature is cheap and comes before the request for the payload.
@@ -73,29 +116,4 @@ func parseSignature(layer v1.Descriptor) ([]byte, error) {
 		return nil, flawed("a signature is not base64: %v", err)
 	}
 	return signed, nil
-}
-
-// legacy is a payload and the signature over it.
-type legacy struct {
-	payload, signature []byte
-	digest             string
-}
-
-// check looks at the payload only after its signature: before, it is just text
-// by somebody.
-func (l *legacy) check(key signature.Verifier) (outcome, string) {
-	if err := key.VerifySignature(bytes.NewReader(l.signature), bytes.NewReader(l.payload)); err != nil {
-		return byOtherKey, ""
-	}
-	claim, err := guarded(func() (payload.Cosign, error) {
-		claim := payload.Cosign{}
-		return claim, claim.UnmarshalJSON(l.payload)
-	})
-	if err != nil {
-		return ofOtherType, fmt.Sprintf("what the key signed is no image signature: %v", err)
-	}
-	if signed := claim.Image.DigestStr(); signed != l.digest {
-		return forOtherImage, fmt.Sprintf("a signature by this key is for %s", signed)
-	}
-	return good, ""
 }

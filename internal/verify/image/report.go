@@ -60,15 +60,15 @@ func (f *finding) fault(err error) {
 }
 
 // miss notes a signature that satisfied no policy.
-func (f *finding) miss(o outcome, text string) {
-	if o != ofOtherType {
+func (f *finding) miss(r ruling, byKey bool) {
+	if r.outcome != ofOtherType {
 		f.signatures++
 	}
-	if o == byOtherKey {
+	if r.outcome == byOther && r.text == "" && byKey {
 		f.otherKeys++
 	}
-	if text != "" {
-		f.note(text)
+	if r.text != "" {
+		f.note(r.text)
 	}
 }
 
@@ -90,36 +90,63 @@ func (f *finding) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// result passes if all policies are satisfied. Otherwise a fault on the way to
-// the registry comes first: as long as something was not read, nobody can say
-// that no signature is there.
+// result passes if each policy that enforces is satisfied and at least one
+// policy is. Otherwise a fault on the way to the registry comes first: as long
+// as something was not read, nobody can say that no signature is there.
 func (j *judge) result() (verify.Result, error) {
 	result := verify.Result{}
-	var signers, open []string
+	var signers, open, warnings []string
+	vouched := j.lenient
 	for _, t := range j.trials {
 		result.Policies = append(result.Policies, t.policy.Name)
-		if !t.passed {
+		switch {
+		case t.passed:
+			vouched = true
+			if !slices.Contains(signers, t.ruling.signer) {
+				signers = append(signers, t.ruling.signer)
+			}
+			t.tell(&result)
+		case t.policy.Warn:
+			warnings = append(warnings, t.demand())
+		default:
 			open = append(open, t.demand())
-			continue
-		}
-		if !slices.Contains(signers, t.signer) {
-			signers = append(signers, t.signer)
-		}
-		if result.Format == "" {
-			result.Format = string(t.format)
 		}
 	}
-	if len(open) == 0 {
+	if len(open) == 0 && vouched {
 		result.Signer = strings.Join(signers, ", ")
+		for _, missed := range warnings {
+			result.Warnings = append(result.Warnings, fmt.Sprintf("%s, which only warns; found %s", missed, j.found()))
+		}
 		return result, nil
 	}
-	return verify.Result{}, j.refuse(strings.Join(open, "; "))
+	return verify.Result{}, j.refuse(strings.Join(append(open, warnings...), "; "))
+}
+
+// tell fills in what the first signature that counted says of itself.
+func (t *trial) tell(result *verify.Result) {
+	r := t.ruling
+	result.Warnings = append(result.Warnings, r.warnings...)
+	if !r.notAfter.IsZero() && (result.NotAfter.IsZero() || r.notAfter.Before(result.NotAfter)) {
+		result.NotAfter = r.notAfter
+	}
+	if result.Authority != "" || t.authority == "" {
+		return
+	}
+	result.Format, result.Authority = string(t.format), t.authority
+	result.Identity, result.Issuer, result.LogIndex, result.SignedAt = r.identity, r.issuer, r.logIndex, r.signedAt
+}
+
+func (j *judge) found() string {
+	var all []string
+	for _, f := range j.findings {
+		all = append(all, f.String())
+	}
+	return strings.Join(all, "; ")
 }
 
 func (j *judge) refuse(open string) error {
-	reason, found := run.Reason(v1alpha1.ReasonImageUnsigned), []string{}
+	reason := run.Reason(v1alpha1.ReasonImageUnsigned)
 	for _, f := range j.findings {
-		found = append(found, f.String())
 		if f.err != nil {
 			return images.Explain(fmt.Errorf("look for signatures (%s): %w", f.format, f.err), j.img.String())
 		}
@@ -127,19 +154,18 @@ func (j *judge) refuse(open string) error {
 			reason = v1alpha1.ReasonSignatureInvalid
 		}
 	}
-	return run.Refuse(reason, "image %s is not signed as demanded: %s; found %s; sign this digest with a key that is asked for",
-		j.img, open, strings.Join(found, "; "))
+	return run.Refuse(reason, "image %s is not signed as demanded: %s; found %s; sign this digest as is asked for",
+		j.img, open, j.found())
 }
 
 // demand says what the policy wants.
 func (t *trial) demand() string {
-	var keys []string
-	for _, k := range t.keys {
-		text := k.fingerprint
-		if k.format != policy.AnyFormat {
-			text += fmt.Sprintf(" in format %s", k.format)
-		}
-		keys = append(keys, text)
+	var all []string
+	for _, d := range t.demands {
+		all = append(all, d.String())
 	}
-	return fmt.Sprintf("ClusterImagePolicy %q wants a signature by key %s", t.policy.Name, strings.Join(keys, " or "))
+	if len(all) == 0 {
+		all = append(all, "nothing that a signature could be: "+staticMessage(t.policy))
+	}
+	return fmt.Sprintf("ClusterImagePolicy %q wants %s", t.policy.Name, strings.Join(all, " or "))
 }

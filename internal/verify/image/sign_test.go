@@ -163,7 +163,7 @@ func TestSignWhatIsNotThere(t *testing.T) {
 // TestRequests fixes what an image costs: the look for the other format, if any, then
 // the signature; and nothing at all when the answer is remembered.
 func TestRequests(t *testing.T) {
-	for f, want := range map[policy.Format][3]int{policy.Legacy: {2, 2, 0}, policy.Bundle: {4, 4, 0}} {
+	for f, want := range map[policy.Format][3]int{policy.Legacy: {3, 3, 0}, policy.Bundle: {3, 3, 0}} {
 		w := newWorld(t, registry.Options{})
 		first, second := w.push("actions/a", "a"), w.push("actions/a", "b")
 		w.sign(first, w.trusted, f)

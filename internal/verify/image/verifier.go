@@ -3,6 +3,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -12,28 +13,30 @@ import (
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/image/trust"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 )
 
 // version changes when this package judges differently, which makes cached
 // answers void.
-const version = "1"
+const version = "2"
 
 // Policies returns the policies as they are now. It is asked for each image, so
 // it should answer from memory; an error stops everything.
 type Policies func(ctx context.Context) (*policy.Set, error)
 
-// Verifier judges images by key. It is safe for concurrent use.
+// Verifier judges images. It is safe for concurrent use.
 type Verifier struct {
 	policies Policies
 	registry *images.Registry
+	roots    *trust.Roots
 }
 
 var _ verify.Keyed = (*Verifier)(nil)
 
 // New returns a Verifier. Wrap it in verify.Cached where images come back.
 func New(policies Policies, registry *images.Registry) *Verifier {
-	return &Verifier{policies: policies, registry: registry}
+	return &Verifier{policies: policies, registry: registry, roots: trust.New(trust.Options{})}
 }
 
 // Key reads the policies and the pull secrets only.
@@ -55,10 +58,11 @@ func (v *Verifier) Verify(ctx context.Context, img verify.Image, who verify.Subj
 	if err != nil {
 		return verify.Result{}, err
 	}
-	j, err := newJudge(img, matched)
+	j, err := newJudge(ctx, v.roots, img, matched)
 	if err != nil {
 		return verify.Result{}, err
 	}
+	j.lenient = set.Compat()
 	if !j.done() {
 		if err := v.hear(ctx, j, who); err != nil {
 			return verify.Result{}, err
@@ -112,35 +116,66 @@ func names(matched []policy.Compiled) []string {
 	return all
 }
 
-// source is one place where signatures are kept.
+// source is one way in which signatures are kept.
 type source struct {
 	format policy.Format
-	list   func(ctx context.Context, repo *images.Repository, img verify.Image) ([]exhibit, error)
+	list   func(ctx context.Context, repo *images.Repository, img verify.Image, at place) ([]exhibit, error)
+	// serves reports whether what is kept here could be what is asked for.
+	serves func(d *demand) bool
 }
 
+// sources begins with bundles: they are what is written today, and an image
+// that has one costs no request for the older format.
 func sources() []source {
-	return []source{{policy.Legacy, listLegacy}, {policy.Bundle, listBundles}}
+	attested := func(d *demand) bool { return len(d.authority.Attestations) > 0 }
+	return []source{
+		// A tag prefix sets some signatures apart; bundles have no tags.
+		{policy.Bundle, listBundles, func(d *demand) bool { return d.authority.Source.TagPrefix == "" }},
+		{policy.Legacy, listLegacy, func(d *demand) bool { return !attested(d) }},
+		{policy.Legacy, listAttestations, attested},
+	}
+}
+
+// place is where the signatures of an authority are.
+type place struct {
+	// repository is empty for the image's own.
+	repository, tagPrefix string
+}
+
+func (d *demand) place() place {
+	return place{d.authority.Source.Repository, d.authority.Source.TagPrefix}
+}
+
+func (j *judge) places() []place {
+	var all []place
+	for _, t := range j.trials {
+		for _, d := range t.demands {
+			if !slices.Contains(all, d.place()) {
+				all = append(all, d.place())
+			}
+		}
+	}
+	return all
 }
 
 // hear brings signatures before the judge until all policies are satisfied. A
 // fault in one source never keeps the other from being heard, and is reported
 // in any case.
 func (v *Verifier) hear(ctx context.Context, j *judge, who verify.Subject) error {
-	repo, err := v.registry.Open(ctx, j.img.Repository, who)
-	if err != nil {
-		return images.Explain(err, j.img.String())
-	}
 	ctx, cancel := v.registry.Bound(ctx)
 	defer cancel()
-	for _, s := range sources() {
-		if j.done() {
-			return nil
+	for _, at := range j.places() {
+		repo, err := v.registry.Open(ctx, cmp.Or(at.repository, j.img.Repository), who)
+		if err != nil {
+			return images.Explain(err, j.img.String())
 		}
-		if !j.wants(s.format) {
-			continue
+		for _, from := range sources() {
+			if len(j.seek(from, at)) == 0 {
+				continue
+			}
+			exhibits, err := from.list(ctx, repo, j.img, at)
+			j.hear(ctx, from, at, exhibits, err)
 		}
-		exhibits, err := s.list(ctx, repo, j.img)
-		j.hear(ctx, s.format, exhibits, err)
 	}
 	return nil
 }

@@ -186,7 +186,6 @@ func TestPoliciesThatNoSignatureSatisfies(t *testing.T) {
 		"unreadable key":  {[][]byte{trusted, with("PUBLIC KEY", "PUBLIC KEE")}, v1alpha1.ReasonPolicyUnusable, "authorities[0].key"},
 		"unreadable JSON": {[][]byte{trusted, []byte("{")}, v1alpha1.ReasonPolicyUnusable, "not a JSON object"},
 		"keyless":         {[][]byte{trusted, with(`"key":{`, `"keyless":{},"kee":{`)}, v1alpha1.ReasonPolicyUnusable, "unknown field"},
-		"warn":            {[][]byte{trusted, with(`"spec":{`, `"spec":{"mode":"warn",`)}, v1alpha1.ReasonPolicyUnusable, "spec.mode"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refuse(t, New(fixed(c.objects...), w.reader), img, run.Reason(c.reason), c.text)

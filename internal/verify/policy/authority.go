@@ -22,7 +22,7 @@ type compiler struct {
 
 // errNever marks an authority that Policy Controller takes and can never
 // satisfy: in compat mode it fails, and the others of its policy still count.
-var errNever = errors.New("Policy Controller never accepts it")
+var errNever = errors.New("never accepted by Policy Controller")
 
 // authority refuses the whole policy for one authority that it cannot use: to
 // leave that one out could hide from its author that it never counts.
