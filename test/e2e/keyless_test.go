@@ -4,12 +4,14 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
 
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/test/e2e/harness"
 )
@@ -85,4 +87,52 @@ func offline(t *testing.T, signed sgverify.SignedEntity, c claim) (*sgverify.Ver
 		t.Fatal(err)
 	}
 	return verifier.Verify(signed, sgverify.NewPolicy(sgverify.WithArtifactDigest("sha256", sum), sgverify.WithCertificateIdentity(identity)))
+}
+
+// An image runs that the right person signed without a key, in either format
+// where a timestamp is enough, and as a bundle where Rekor has to know it.
+func TestKeylessSignedImageRuns(t *testing.T) {
+	const release = "release@example.com"
+	ns := namespace(t)
+	if err := shared.TrustRoot(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	for name, root := range map[string]string{"stamped": ns, "logged": ""} {
+		policy := ns + "-" + name
+		if err := shared.KeylessPolicy(t.Context(), policy, shared.Registry+"/keyless/"+name+"**", root, release); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { forget(t, policy) })
+	}
+	t.Cleanup(func() { forget(t, ns) })
+	for name, c := range map[string]struct {
+		email  string
+		format policy.Format
+		// refused is the reason why it does not run; empty if it runs.
+		refused string
+	}{
+		"stamped-legacy": {release, policy.Legacy, ""},
+		"stamped-bundle": {release, policy.Bundle, ""},
+		"logged-bundle":  {release, policy.Bundle, ""},
+		"logged-legacy":  {release, policy.Legacy, v1alpha1.ReasonSignatureInvalid},
+		"stamped-other":  {"somebody@example.com", policy.Bundle, v1alpha1.ReasonSignatureInvalid},
+		"logged-other":   {"somebody@example.com", policy.Bundle, v1alpha1.ReasonSignatureInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pushed, err := shared.Images.Push(t.Context(), shared.Registry+"/keyless/"+name+":v1", image(t, "keyless-"+name))
+			if err == nil {
+				err = shared.SignKeyless(t.Context(), pushed, c.email, c.format)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			we := start(t, ns, name, v1alpha1.WorkflowStep{Name: "probe", Image: pushed.String(), Inputs: raw(map[string]string{"mode": "well"})})
+			finish(t, we, time.Minute)
+			stalled := condition(we, v1alpha1.ConditionStalled)
+			if (we.Status.Phase == v1alpha1.ExecutionCompleted) != (c.refused == "") || c.refused != "" && stalled.Reason != c.refused {
+				t.Errorf("phase %s, %s: %s; want %q", we.Status.Phase, stalled.Reason, stalled.Message, c.refused)
+			}
+		})
+	}
 }
