@@ -37,8 +37,14 @@ func newTree() (*tree, error) {
 	return &tree{key: key, id: sha256.Sum256(der)}, err
 }
 
-// trust adds the log to those of a root.
+// trust adds the log to those of a root. Those name themselves in hexadecimal
+// text, which a file with the root would write as the name.
 func (l *tree) trust(logs map[string]*root.TransparencyLog) map[string]*root.TransparencyLog {
+	for text, log := range logs {
+		if id, err := hex.DecodeString(text); err == nil {
+			log.ID = id
+		}
+	}
 	logs[hex.EncodeToString(l.id[:])] = &root.TransparencyLog{
 		BaseURL: "https://" + origin, ID: l.id[:], ValidityPeriodStart: time.Now().Add(-time.Hour), ValidityPeriodEnd: time.Now().Add(time.Hour),
 		HashFunc: crypto.SHA256, PublicKey: l.key.Public(), SignatureHashFunc: crypto.SHA256,
