@@ -22,8 +22,9 @@ import (
 type demand struct {
 	authority policy.Authority
 	signers   []signer
-	// open attestations: those that were not found yet.
-	open []policy.Attestation
+	// open attestations: those that were not found yet; warnings of the others.
+	open     []policy.Attestation
+	warnings []string
 }
 
 // ruling is what came of holding one signature against one demand.
@@ -62,7 +63,16 @@ func (d *demand) check(ctx context.Context, e *evidence, img verify.Image) rulin
 	return nearest
 }
 
+// hold never panics, whatever the bytes do to those who parse them.
 func (d *demand) hold(ctx context.Context, s signer, e *evidence, img verify.Image) ruling {
+	got, err := guarded(func() (ruling, error) { return d.rule(ctx, s, e, img), nil })
+	if err != nil {
+		return ruling{text: err.Error()}
+	}
+	return got
+}
+
+func (d *demand) rule(ctx context.Context, s signer, e *evidence, img verify.Image) ruling {
 	entity := e.entity
 	if s.key != nil && e.asKey != nil {
 		content, err := e.entity.VerificationContent()
@@ -156,7 +166,7 @@ func (d *demand) attested(ctx context.Context, s signer, entity sgverify.SignedE
 	if err != nil {
 		return ruling{outcome: ofOtherType, text: fmt.Sprintf("an attestation cannot be read: %v", err)}
 	}
-	var warnings, broken []string
+	var broken []string
 	d.open = slices.DeleteFunc(d.open, func(a policy.Attestation) bool {
 		if a.PredicateType != result.Statement.GetPredicateType() {
 			return false
@@ -169,14 +179,14 @@ func (d *demand) attested(ctx context.Context, s signer, entity sgverify.SignedE
 			broken = append(broken, fmt.Sprintf("attestation %s breaks its rule: %v", a.Name, err))
 			return false
 		}
-		warnings = append(warnings, more...)
+		d.warnings = append(d.warnings, more...)
 		return true
 	})
 	if len(d.open) > 0 {
 		return ruling{outcome: ruleBroken, text: strings.Join(broken, ", ")}
 	}
 	told := d.told(s, entity, result)
-	told.warnings = warnings
+	told.warnings = d.warnings
 	return told
 }
 
@@ -199,9 +209,16 @@ func (d *demand) told(s signer, entity sgverify.SignedEntity, result *sgverify.V
 	if d.authority.Log == nil {
 		return r
 	}
-	if entries, err := entity.TlogEntries(); err == nil && len(entries) > 0 {
-		index := entries[0].LogIndex()
-		r.logIndex = &index
+	entries, err := entity.TlogEntries()
+	if err != nil {
+		return r
+	}
+	for _, e := range entries {
+		// Entries of other logs come unverified.
+		if _, trusted := s.logs[hex.EncodeToString([]byte(e.LogKeyID()))]; trusted {
+			index := e.LogIndex()
+			r.logIndex = &index
+		}
 	}
 	return r
 }

@@ -24,9 +24,12 @@ type judge struct {
 
 // trial is one policy on its way to being satisfied.
 type trial struct {
-	policy    policy.Compiled
-	demands   []*demand
-	passed    bool
+	policy  policy.Compiled
+	demands []*demand
+	passed  bool
+	// later is why an authority could not be asked now; it matters only if no
+	// other one is satisfied.
+	later     error
 	authority string
 	format    policy.Format
 	ruling    ruling
@@ -44,14 +47,10 @@ func newJudge(ctx context.Context, roots *trust.Roots, img verify.Image, matched
 			return nil, unusable(img, p, p.Closed)
 		}
 		t, err := newTrial(ctx, roots, p)
-		var wrong *trust.Unusable
-		if errors.As(err, &wrong) {
+		if err != nil {
 			return nil, unusable(img, p, err.Error())
 		}
-		if err != nil {
-			return nil, fmt.Errorf("verify image %s by ClusterImagePolicy %q: %w", img, p.Name, err)
-		}
-		if !t.passed && len(t.demands) == 0 && !p.Warn {
+		if !t.passed && t.later == nil && len(t.demands) == 0 && !p.Warn {
 			return nil, run.Refuse(v1alpha1.ReasonPolicyDenied,
 				"image %s is refused by ClusterImagePolicy %q whatever its signatures: %s", img, p.Name, staticMessage(p))
 		}
@@ -75,11 +74,16 @@ func newTrial(ctx context.Context, roots *trust.Roots, p policy.Compiled) (*tria
 			continue
 		}
 		if len(a.Source.PullSecrets) > 0 {
-			return nil, &trust.Unusable{Err: fmt.Errorf("authority %s: source.signaturePullSecrets is not supported: add the Secret to the service account, whose pull secrets are used for signatures too", a.Name)}
+			return nil, fmt.Errorf("authority %s: source.signaturePullSecrets is not supported: add the Secret to the service account, whose pull secrets are used for signatures too", a.Name)
 		}
 		d, err := newDemand(ctx, roots, a)
-		if err != nil {
+		var wrong *trust.Unusable
+		if errors.As(err, &wrong) {
 			return nil, fmt.Errorf("authority %s: %w", a.Name, err)
+		}
+		if err != nil {
+			t.later = fmt.Errorf("authority %s: %w", a.Name, err)
+			continue
 		}
 		t.demands = append(t.demands, d)
 	}

@@ -106,6 +106,8 @@ func (j *judge) result() (verify.Result, error) {
 				signers = append(signers, t.ruling.signer)
 			}
 			t.tell(&result)
+		case t.later != nil:
+			return verify.Result{}, fmt.Errorf("verify image %s by ClusterImagePolicy %q: %w", j.img, t.policy.Name, t.later)
 		case t.policy.Warn:
 			warnings = append(warnings, t.demand())
 		default:
@@ -114,6 +116,13 @@ func (j *judge) result() (verify.Result, error) {
 	}
 	if len(open) == 0 && vouched {
 		result.Signer = strings.Join(signers, ", ")
+		// What could not be read beside a good signature is nobody's verdict, and
+		// somebody may want to know.
+		for _, f := range j.findings {
+			if f.err != nil {
+				result.Warnings = append(result.Warnings, fmt.Sprintf("signatures in format %s could not be read: %v", f.format, f.err))
+			}
+		}
 		for _, missed := range warnings {
 			result.Warnings = append(result.Warnings, fmt.Sprintf("%s, which only warns; found %s", missed, j.found()))
 		}

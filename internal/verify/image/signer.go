@@ -23,6 +23,8 @@ type signer struct {
 	// key is nil for identities.
 	key  crypto.PublicKey
 	name string
+	// logs that count, by name in hexadecimal.
+	logs map[string]*root.TransparencyLog
 }
 
 // newDemand reads roots of trust, for some of them from the network.
@@ -39,7 +41,7 @@ func newDemand(ctx context.Context, roots *trust.Roots, a policy.Authority) (*de
 		}
 		own := *m
 		own.key = root.NewExpiringKey(verifier, time.Time{}, time.Time{})
-		s := signer{who: []sgverify.PolicyOption{sgverify.WithKey()}, key: key.Public, name: key.Fingerprint}
+		s := signer{who: []sgverify.PolicyOption{sgverify.WithKey()}, key: key.Public, name: key.Fingerprint, logs: m.RekorLogs()}
 		if s.verifier, err = sgverify.NewVerifier(&own, keyOptions(a)...); err != nil {
 			return nil, fmt.Errorf("make verifier of key %s: %w", key.Fingerprint, err)
 		}
@@ -48,7 +50,7 @@ func newDemand(ctx context.Context, roots *trust.Roots, a policy.Authority) (*de
 	if a.Keyless == nil {
 		return d, nil
 	}
-	s := signer{}
+	s := signer{logs: m.RekorLogs()}
 	for _, id := range a.Keyless.Identities {
 		one, err := sgverify.NewShortCertificateIdentity(id.Issuer, id.IssuerRegExp, id.Subject, id.SubjectRegExp)
 		if err != nil {

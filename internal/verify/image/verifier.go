@@ -58,6 +58,8 @@ func (v *Verifier) Verify(ctx context.Context, img verify.Image, who verify.Subj
 	if err != nil {
 		return verify.Result{}, err
 	}
+	ctx, cancel := v.registry.Bound(ctx)
+	defer cancel()
 	j, err := newJudge(ctx, v.roots, img, matched)
 	if err != nil {
 		return verify.Result{}, err
@@ -162,8 +164,6 @@ func (j *judge) places() []place {
 // fault in one source never keeps the other from being heard, and is reported
 // in any case.
 func (v *Verifier) hear(ctx context.Context, j *judge, who verify.Subject) error {
-	ctx, cancel := v.registry.Bound(ctx)
-	defer cancel()
 	for _, at := range j.places() {
 		repo, err := v.registry.Open(ctx, cmp.Or(at.repository, j.img.Repository), who)
 		if err != nil {

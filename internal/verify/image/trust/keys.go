@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/sigstore/rekor-tiles/v2/pkg/note"
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -103,7 +104,8 @@ func addLog(to map[string]*root.TransparencyLog, from policy.RootLog) error {
 		return err
 	}
 	id := sha256.Sum256(der)
-	log := &root.TransparencyLog{BaseURL: from.BaseURL, ID: id[:], HashFunc: crypto.SHA256, PublicKey: keys[0].Public, SignatureHashFunc: hashOf(keys[0].Public)}
+	// A TrustRoot says no beginning, and a log without one counts for nothing.
+	log := &root.TransparencyLog{BaseURL: from.BaseURL, ID: id[:], ValidityPeriodStart: time.Unix(0, 0), HashFunc: crypto.SHA256, PublicKey: keys[0].Public, SignatureHashFunc: hashOf(keys[0].Public)}
 	to[hex.EncodeToString(id[:])] = log
 	origin, err := url.Parse(from.BaseURL)
 	if err != nil || origin.Hostname() == "" {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -25,6 +26,9 @@ const (
 	fresh = 24 * time.Hour
 	// maxTime of fetching a root, all requests together.
 	maxTime = 20 * time.Second
+	// down is how long nobody asks again after a server did not answer: a run is
+	// tried again later anyway.
+	down = 10 * time.Second
 	// publicTarget holds the trusted root of Sigstore's public repository.
 	publicTarget = "trusted_root.json"
 )
@@ -43,6 +47,10 @@ type Roots struct {
 	client *http.Client
 	kept   *cache.LRUExpireCache
 	flight singleflight.Group
+
+	mu sync.Mutex
+	// versions of the last timestamps by the root's hash: an older one is a replay.
+	versions map[string]int64
 }
 
 // New returns an empty memory of roots.
@@ -50,10 +58,11 @@ func New(o Options) *Roots {
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: maxTime}
 	}
-	if o.Clock == nil {
-		return &Roots{client: o.Client, kept: cache.NewLRUExpireCache(maxRoots)}
+	kept := cache.NewLRUExpireCache(maxRoots)
+	if o.Clock != nil {
+		kept = cache.NewLRUExpireCacheWithClock(maxRoots, o.Clock)
 	}
-	return &Roots{client: o.Client, kept: cache.NewLRUExpireCacheWithClock(maxRoots, o.Clock)}
+	return &Roots{client: o.Client, kept: kept, versions: map[string]int64{}}
 }
 
 // Material returns what the root says. It asks the network for roots on servers
@@ -61,13 +70,15 @@ func New(o Options) *Roots {
 // error is worth a retry.
 func (r *Roots) Material(ctx context.Context, from *policy.Root) (root.TrustedMaterial, error) {
 	if hit, ok := r.kept.Get(from.Hash); ok {
-		return hit.(root.TrustedMaterial), nil
+		return hit.(remembered).material, hit.(remembered).err
 	}
 	made := r.flight.DoChan(from.Hash, func() (any, error) {
 		// Whoever waits may give up; the others still want the answer.
-		material, err := r.read(from)
+		material, err := r.guarded(from)
 		if err == nil {
-			r.kept.Add(from.Hash, material, fresh)
+			r.kept.Add(from.Hash, remembered{material: material}, fresh)
+		} else {
+			r.kept.Add(from.Hash, remembered{err: err}, down)
 		}
 		return material, err
 	})
@@ -80,6 +91,22 @@ func (r *Roots) Material(ctx context.Context, from *policy.Root) (root.TrustedMa
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for root of trust %q: %w", from.Name, ctx.Err())
 	}
+}
+
+type remembered struct {
+	material root.TrustedMaterial
+	err      error
+}
+
+// guarded turns a panic of a parser into an error: it would happen in nobody's
+// call and end the process.
+func (r *Roots) guarded(from *policy.Root) (material root.TrustedMaterial, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Unusable{fmt.Errorf("the parser gave up on it: %v", p)}
+		}
+	}()
+	return r.read(from)
 }
 
 // Unusable is why a root cannot be used whatever the network does.
@@ -102,15 +129,33 @@ func (r *Roots) read(from *policy.Root) (root.TrustedMaterial, error) {
 		if err != nil {
 			return nil, &Unusable{err}
 		}
-		return update(from.Repository.Root, "https://copy.invalid", from.Repository.Target, files)
+		return update(&tuf.Options{Root: from.Repository.Root, RepositoryBaseURL: "https://copy.invalid", Fetcher: files}, from.Repository.Target)
 	case from.Remote != nil:
-		return update(from.Remote.Root, from.Remote.Mirror, from.Remote.Target, &fetcher{client: r.client})
+		return r.follow(from.Hash, &tuf.Options{Root: from.Remote.Root, RepositoryBaseURL: from.Remote.Mirror}, from.Remote.Target)
 	case from.Public:
 		public := tuf.DefaultOptions()
-		return update(public.Root, public.RepositoryBaseURL, publicTarget, &fetcher{client: r.client})
+		return r.follow(from.Hash, &tuf.Options{Root: public.Root, RepositoryBaseURL: public.RepositoryBaseURL}, publicTarget)
 	default:
 		return nil, &Unusable{errors.New("the root of trust is empty")}
 	}
+}
+
+// follow asks a server, and takes no state that is older than the last one.
+func (r *Roots) follow(name string, o *tuf.Options, target string) (root.TrustedMaterial, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	defer cancel()
+	r.mu.Lock()
+	from := &fetcher{ctx: ctx, client: r.client, least: r.versions[name]}
+	r.mu.Unlock()
+	o.Fetcher = from
+	material, err := update(o, target)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.versions[name] = from.version
+	r.mu.Unlock()
+	return material, nil
 }
 
 func fromJSON(text []byte) (root.TrustedMaterial, error) {

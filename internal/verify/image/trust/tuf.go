@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,6 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/tuf"
 	"github.com/theupdateframework/go-tuf/v2/metadata"
-	tuffetcher "github.com/theupdateframework/go-tuf/v2/metadata/fetcher"
 
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 )
@@ -32,28 +32,32 @@ const (
 	copyFolder = "repository/"
 )
 
-// update follows a TUF repository from the first root to today's, in memory. An
-// old or frozen repository is refused by TUF's own rules.
-func update(first []byte, base, target string, from tuffetcher.Fetcher) (root.TrustedMaterial, error) {
-	client, err := tuf.New(&tuf.Options{Root: first, RepositoryBaseURL: base, DisableLocalCache: true, Fetcher: from})
+// update follows a TUF repository from the first root to today's, in memory. TUF
+// itself refuses what has expired.
+func update(o *tuf.Options, target string) (root.TrustedMaterial, error) {
+	o.DisableLocalCache = true
+	client, err := tuf.New(o)
 	if err != nil {
-		return nil, fmt.Errorf("update root of trust from %s: %w", base, err)
+		return nil, fmt.Errorf("update root of trust from %s: %w", o.RepositoryBaseURL, err)
 	}
 	text, err := client.GetTarget(target)
 	if err != nil {
-		return nil, fmt.Errorf("read %s of the root of trust at %s: %w", target, base, err)
+		return nil, fmt.Errorf("read %s of the root of trust at %s: %w", target, o.RepositoryBaseURL, err)
 	}
 	return fromJSON(text)
 }
 
 // fetcher reads files from a server.
-type fetcher struct{ client *http.Client }
+type fetcher struct {
+	ctx    context.Context
+	client *http.Client
+	// least version of the timestamp that is taken, version what was found.
+	least, version int64
+}
 
 // DownloadFile returns a file of at most limit bytes.
 func (f *fetcher) DownloadFile(address string, limit int64, _ time.Duration) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	request, err := http.NewRequestWithContext(f.ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +69,28 @@ func (f *fetcher) DownloadFile(address string, limit int64, _ time.Duration) ([]
 	if answer.StatusCode != http.StatusOK {
 		return nil, &metadata.ErrDownloadHTTP{StatusCode: answer.StatusCode, URL: address}
 	}
-	return readBounded(answer.Body, limit)
+	data, err := readBounded(answer.Body, limit)
+	if err == nil && path.Base(request.URL.Path) == "timestamp.json" {
+		err = f.compare(data)
+	}
+	return data, err
+}
+
+// compare refuses an older timestamp than was seen before: TUF would, if it
+// kept files on a disk. That somebody signed it is checked afterwards.
+func (f *fetcher) compare(timestamp []byte) error {
+	var t struct {
+		Signed struct {
+			Version int64 `json:"version"`
+		} `json:"signed"`
+	}
+	if err := json.Unmarshal(timestamp, &t); err != nil {
+		return fmt.Errorf("parse timestamp.json: %w", err)
+	}
+	if f.version = t.Signed.Version; f.version < f.least {
+		return fmt.Errorf("timestamp.json has version %d, and %d was seen before: the server gives out an old state", f.version, f.least)
+	}
+	return nil
 }
 
 func readBounded(from io.Reader, limit int64) ([]byte, error) {
@@ -101,7 +126,7 @@ func unpack(from *policy.RootRepository) (files, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpack mirrorFS: %w", err)
 	}
-	archive := tar.NewReader(io.LimitReader(zipped, maxCopy+1))
+	archive := tar.NewReader(io.LimitReader(zipped, 2*maxCopy))
 	all, left := files{}, int64(maxCopy)
 	for {
 		header, err := archive.Next()
