@@ -219,7 +219,7 @@ func TestAttack19_OtherSpellings(t *testing.T) {
 
 // Hosts that only look like the one that a login is for are told nothing.
 func TestAttack16_LookAlikeHosts(t *testing.T) {
-	keys, err := pullSecrets(t.Context(), [][]byte{dockerConfig("*.azurecr.io", "puller", "secret"), dockerConfig("registry.example.com/team", "puller", "secret")})
+	keys, err := pullSecrets([][]byte{dockerConfig("*.azurecr.io", "puller", "secret"), dockerConfig("registry.example.com/team", "puller", "secret")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,15 +1,17 @@
 package image
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/authn/kubernetes"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // maxConfig bounds a file of logins; Kubernetes bounds a Secret alike.
@@ -57,15 +59,85 @@ func ConfigFile(path string) (func() ([]byte, error), error) {
 	return read, nil
 }
 
-// pullSecrets makes a keychain that matches like the kubelet does. There are no
-// cloud helpers on purpose: some hand a cloud token to look-alike host names.
-func pullSecrets(ctx context.Context, documents [][]byte) (authn.Keychain, error) {
-	secrets := make([]corev1.Secret, 0, len(documents))
+// logins are the entries of dockerconfigjson documents, longest name first.
+type logins []login
+
+// login is an entry: host labels may be patterns, and a path is a prefix.
+type login struct {
+	name, port, path string
+	host             []string
+	auth             authn.AuthConfig
+}
+
+// pullSecrets makes a keychain that matches as the kubelet does, so that what
+// can be pulled can be verified. There are no cloud helpers on purpose: some
+// hand a cloud token to look-alike host names.
+func pullSecrets(documents [][]byte) (authn.Keychain, error) {
+	var all logins
 	for _, d := range documents {
-		secrets = append(secrets, corev1.Secret{
-			Type: corev1.SecretTypeDockerConfigJson,
-			Data: map[string][]byte{corev1.DockerConfigJsonKey: d},
-		})
+		if len(d) == 0 {
+			continue
+		}
+		var config struct {
+			Auths map[string]authn.AuthConfig
+		}
+		if err := json.Unmarshal(d, &config); err != nil {
+			return nil, fmt.Errorf("parse logins: %w", err)
+		}
+		for name, auth := range config.Auths {
+			one, err := newLogin(name)
+			if err != nil {
+				return nil, err
+			}
+			// What Auth holds in base64 was split into user and password.
+			auth.Auth = ""
+			one.auth = auth
+			all = append(all, one)
+		}
 	}
-	return kubernetes.NewFromPullSecrets(ctx, secrets)
+	slices.SortStableFunc(all, func(a, b login) int { return cmp.Compare(b.name, a.name) })
+	return all, nil
+}
+
+func newLogin(name string) (login, error) {
+	if !strings.HasPrefix(name, "https://") && !strings.HasPrefix(name, "http://") {
+		name = "https://" + name
+	}
+	at, err := url.Parse(name)
+	if err != nil {
+		return login{}, fmt.Errorf("parse logins: entry %q is no address: %w", name, err)
+	}
+	path := at.Path
+	// Docker once wrote the version of the API behind the host.
+	if strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/v2/") {
+		path = path[len("/v1"):]
+	}
+	path = strings.TrimPrefix(path, "/")
+	return login{name: at.Host + "/" + path, port: at.Port(), path: path, host: strings.Split(at.Hostname(), ".")}, nil
+}
+
+// Resolve returns the first login that fits, or none.
+func (l logins) Resolve(target authn.Resource) (authn.Authenticator, error) {
+	registry, repository, _ := strings.Cut(target.String(), "/")
+	at := url.URL{Host: registry}
+	host := strings.Split(at.Hostname(), ".")
+	for _, one := range l {
+		if one.port == at.Port() && one.fits(host) && strings.HasPrefix(repository, one.path) {
+			return authn.FromConfig(one.auth), nil
+		}
+	}
+	return authn.Anonymous, nil
+}
+
+// fits compares label by label: a pattern never reaches over a dot.
+func (l login) fits(host []string) bool {
+	if len(l.host) != len(host) {
+		return false
+	}
+	for i, pattern := range l.host {
+		if ok, err := filepath.Match(pattern, host[i]); err != nil || !ok {
+			return false
+		}
+	}
+	return true
 }

@@ -127,11 +127,11 @@ func (c credentials) hash() [sha256.Size]byte {
 // keychain asks the pull secrets first: what belongs to a namespace counts more
 // than what belongs to everybody.
 func (c credentials) keychain(ctx context.Context, last authn.Keychain) (authn.Keychain, error) {
-	pull, err := pullSecrets(ctx, c.pull)
+	pull, err := pullSecrets(c.pull)
 	if err != nil {
 		return nil, fmt.Errorf("parse pull secrets of namespace %q: %w", c.who.Namespace, err)
 	}
-	config, err := pullSecrets(ctx, [][]byte{c.config})
+	config, err := pullSecrets([][]byte{c.config})
 	if err != nil {
 		return nil, fmt.Errorf("parse the controller's registry logins: %w", err)
 	}
