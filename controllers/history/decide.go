@@ -75,9 +75,9 @@ type leftover struct {
 // decide is a function of its argument alone.
 func decide(w world) (d decision) {
 	runs := w.finished()
-	surplus, open, children := w.surplus(runs), w.open(), w.children()
+	surplus, open, children, retried := w.surplus(runs), w.open(), w.children(), w.retried()
 	for _, e := range runs {
-		if !open(e) && (surplus[e] || d.due(w.now, e, w.keep.ttl)) {
+		if !open(e) && !retried[e.Name] && (surplus[e] || d.due(w.now, e, w.keep.ttl)) {
 			d.runs = append(d.runs, e)
 			continue
 		}
@@ -150,6 +150,18 @@ func (w world) open() func(*v1alpha1.WorkflowExecution) bool {
 	return func(e *v1alpha1.WorkflowExecution) bool {
 		return opened[string(e.UID)] || e.Status.PullRequest != nil && names[e.Status.PullRequest.Name]
 	}
+}
+
+// retried are the runs that another one, not ended yet, repeats: it takes over
+// what they have put out.
+func (w world) retried() map[string]bool {
+	out := map[string]bool{}
+	for _, e := range w.runs {
+		if e.Spec.RetryOf != nil && e.Status.CompletedAt == nil {
+			out[e.Spec.RetryOf.Name] = true
+		}
+	}
+	return out
 }
 
 // children are the ActionExecutions by the run that they belong to.

@@ -154,3 +154,15 @@ func TestOfSeveralPoliciesTheOneThatKeepsMoreCounts(t *testing.T) {
 		t.Error("nothing said must keep everything")
 	}
 }
+
+func TestWhatARetryNamesStays(t *testing.T) {
+	keep := policy(func(h *v1alpha1.History) { h.TTL = hours(1) })
+	for text, want := range map[string]int{"b:Running": 0, "b:Pending": 0, "b:Failed:30m": 1} {
+		again := runOf(t, text)
+		again.Spec.RetryOf = &v1alpha1.LocalReference{Name: "a"}
+		w := world{keep: keepOf([]v1alpha1.ExecutionPolicy{keep}), now: noon(), runs: []v1alpha1.WorkflowExecution{runOf(t, "a:Failed:3h"), again}}
+		if got := len(decide(w).runs); got != want {
+			t.Errorf("%s: %d runs go, want %d", text, got, want)
+		}
+	}
+}
