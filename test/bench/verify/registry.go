@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log"
@@ -66,7 +67,9 @@ func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.URL.Path == "/token" {
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"token": %q, "expires_in": 300}`, strings.Join(r.URL.Query()["scope"], " "))
+		// A token is one word, whatever it allows.
+		scopes := strings.Join(r.URL.Query()["scope"], " ")
+		fmt.Fprintf(w, `{"token": %q, "expires_in": 300}`, base64.RawURLEncoding.EncodeToString([]byte(scopes)))
 		return
 	}
 	if s.place.token && !allowed(r) {
@@ -78,7 +81,9 @@ func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func allowed(r *http.Request) bool {
-	scopes, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	scopes, err := base64.RawURLEncoding.DecodeString(token)
+	found = found && err == nil
 	if r.URL.Path == "/v2/" {
 		return found
 	}
@@ -86,7 +91,7 @@ func allowed(r *http.Request) bool {
 	for _, end := range []string{"/manifests/", "/blobs/", "/referrers/"} {
 		repository, _, _ = strings.Cut(repository, end)
 	}
-	for _, scope := range strings.Fields(scopes) {
+	for _, scope := range strings.Fields(string(scopes)) {
 		if strings.HasPrefix(scope, "repository:"+repository+":") {
 			return true
 		}
