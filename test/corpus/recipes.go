@@ -57,7 +57,7 @@ func byPolicy() []recipe {
 		{name: "named by two policies and signed for one", sign: legacyBy(ours), policies: two(trusts(ours), trusts(other))},
 		{name: "named by two policies and signed for both", sign: all(legacyBy(ours), legacyBy(other)), policies: two(trusts(ours), trusts(other)), allow: true, peer: true},
 		{name: "not signed under a policy that only warns, which is not enough for us", policies: spec("mode", "warn", one(trusts(ours))), peer: true},
-		{name: "signed under a policy that only warns", sign: legacyBy(ours), policies: spec("mode", "warn", one(trusts(ours))), allow: true, peer: true},
+		{name: "signed under a policy that only warns, which vouches for nothing with us", sign: legacyBy(ours), policies: spec("mode", "warn", one(trusts(ours))), peer: true},
 		{name: "a glob of one level less", sign: legacyBy(ours), policies: one(trusts(ours)), glob: parent},
 		{name: "a glob over all levels", sign: legacyBy(ours), policies: one(trusts(ours)), glob: "%s**", allow: true, peer: true},
 		{name: "a glob for a tag", sign: legacyBy(ours), policies: one(trusts(ours)), glob: "%s:v1"},

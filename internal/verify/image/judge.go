@@ -73,9 +73,6 @@ func newTrial(ctx context.Context, roots *trust.Roots, p policy.Compiled) (*tria
 			}
 			continue
 		}
-		if len(a.Source.PullSecrets) > 0 {
-			return nil, fmt.Errorf("authority %s: source.signaturePullSecrets is not supported: add the Secret to the service account, whose pull secrets are used for signatures too", a.Name)
-		}
 		d, err := newDemand(ctx, roots, a)
 		var wrong *trust.Unusable
 		if errors.As(err, &wrong) {
@@ -140,6 +137,11 @@ func (j *judge) hear(ctx context.Context, from source, at place, exhibits []exhi
 			continue
 		}
 		j.consider(ctx, found, e, wanted)
+		// Rules that were cut short have judged nothing.
+		if err := ctx.Err(); err != nil {
+			found.fault(err)
+			return
+		}
 	}
 }
 

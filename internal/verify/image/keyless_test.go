@@ -132,6 +132,11 @@ func TestPoliciesThatWarn(t *testing.T) {
 	}
 	refuse(t, v, other, v1alpha1.ReasonImageUnsigned, `"pa" wants`)
 	refuse(t, w.demanding(s, warns), signed, v1alpha1.ReasonSignatureInvalid, `"pa" wants`)
+	for _, alone := range []string{keyed(t, w.trusted, ""), `"authorities":[{"static":{"action":"pass"}}]`} {
+		if _, err := w.demanding(s, alone+`,"mode":"warn"`).Verify(t.Context(), signed, verify.Subject{}); err == nil || !strings.Contains(err.Error(), "vouches for nothing") {
+			t.Errorf("a policy that only warns, satisfied and alone: error %v", err)
+		}
+	}
 }
 
 // layers reads back what is stored as legacy signatures.

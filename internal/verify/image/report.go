@@ -90,8 +90,8 @@ func (f *finding) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// result passes if each policy that enforces is satisfied and at least one
-// policy is. Otherwise a fault on the way to the registry comes first: as long
+// result passes if each policy that enforces is satisfied and there is one: a
+// policy that only warns vouches for nothing. Otherwise a fault on the way to the registry comes first: as long
 // as something was not read, nobody can say that no signature is there.
 func (j *judge) result() (verify.Result, error) {
 	result := verify.Result{}
@@ -101,7 +101,7 @@ func (j *judge) result() (verify.Result, error) {
 		result.Policies = append(result.Policies, t.policy.Name)
 		switch {
 		case t.passed:
-			vouched = true
+			vouched = vouched || !t.policy.Warn
 			if !slices.Contains(signers, t.ruling.signer) {
 				signers = append(signers, t.ruling.signer)
 			}
@@ -116,19 +116,28 @@ func (j *judge) result() (verify.Result, error) {
 	}
 	if len(open) == 0 && vouched {
 		result.Signer = strings.Join(signers, ", ")
-		// What could not be read beside a good signature is nobody's verdict, and
-		// somebody may want to know.
-		for _, f := range j.findings {
-			if f.err != nil {
-				result.Warnings = append(result.Warnings, fmt.Sprintf("signatures in format %s could not be read: %v", f.format, f.err))
-			}
-		}
-		for _, missed := range warnings {
-			result.Warnings = append(result.Warnings, fmt.Sprintf("%s, which only warns; found %s", missed, j.found()))
-		}
+		result.Warnings = append(result.Warnings, j.aside(warnings)...)
 		return result, nil
 	}
-	return verify.Result{}, j.refuse(strings.Join(append(open, warnings...), "; "))
+	if len(open) == 0 {
+		open = append(warnings, "no policy that names it enforces anything, and one that only warns vouches for nothing")
+	}
+	return verify.Result{}, j.refuse(strings.Join(open, "; "))
+}
+
+// aside is what people may want to know of an image that runs: what could not
+// be read beside a good signature is nobody's verdict, and a policy that warns
+// was missed.
+func (j *judge) aside(missed []string) (warnings []string) {
+	for _, f := range j.findings {
+		if f.err != nil {
+			warnings = append(warnings, fmt.Sprintf("signatures in format %s could not be read: %v", f.format, f.err))
+		}
+	}
+	for _, m := range missed {
+		warnings = append(warnings, fmt.Sprintf("%s, which only warns; found %s", m, j.found()))
+	}
+	return warnings
 }
 
 // tell fills in what the first signature that counted says of itself.

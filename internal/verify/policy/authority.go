@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// maxPullSecrets bounds one source; each is a read for each verification.
-const maxPullSecrets = 16
-
 // compiler compiles one policy.
 type compiler struct {
 	in    Inputs
@@ -131,15 +128,9 @@ func (c *compiler) source(at string, a authority, out *Authority) error {
 		return fmt.Errorf("%s.oci: %q is no repository with its registry, such as registry.example.com/signatures", at, from.OCI)
 	case from.TagPrefix != "" && !prefixes.MatchString(from.TagPrefix):
 		return fmt.Errorf("%s.tagPrefix: %q is not the beginning of a tag, of at most 50 characters", at, from.TagPrefix)
-	case len(from.SignaturePullSecrets) > maxPullSecrets:
-		return fmt.Errorf("%s.signaturePullSecrets: %d entries, at most %d are read", at, len(from.SignaturePullSecrets), maxPullSecrets)
+	case len(from.SignaturePullSecrets) > 0:
+		return fmt.Errorf("%s.signaturePullSecrets is not supported: add the Secrets to the service account, whose pull secrets are used for signatures too", at)
 	}
 	out.Source = Source{Repository: from.OCI, TagPrefix: from.TagPrefix}
-	for i, secret := range from.SignaturePullSecrets {
-		if !objects.MatchString(secret.Name) {
-			return fmt.Errorf("%s.signaturePullSecrets[%d].name: %q is no name of an object", at, i, secret.Name)
-		}
-		out.Source.PullSecrets = append(out.Source.PullSecrets, secret.Name)
-	}
 	return nil
 }

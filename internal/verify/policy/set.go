@@ -90,8 +90,6 @@ type Source struct {
 	Repository string
 	// TagPrefix comes before the tags of the legacy format.
 	TagPrefix string
-	// PullSecrets of the workload's namespace that may be used for it.
-	PullSecrets []string
 }
 
 // Attestation is a signed statement about an image.
