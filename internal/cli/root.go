@@ -61,10 +61,11 @@ func Root(e *env.Env, program string) *cobra.Command {
 	return root
 }
 
-// explain has every mistake in a call name the help of the verb.
+// explain has every mistake in a call name the help of the verb. Such a call
+// ends with 2: a script must not take it for a verb that answered no.
 func explain(c *cobra.Command) {
 	see := func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w: see '%s --help'", err, cmd.CommandPath())
+		return &env.Exit{Code: 2, Err: fmt.Errorf("%w: see '%s --help'", err, cmd.CommandPath())}
 	}
 	c.SetFlagErrorFunc(see)
 	for _, verb := range c.Commands() {

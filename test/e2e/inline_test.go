@@ -12,13 +12,12 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
-// A run with its own steps scales a real Deployment with the rights of its
-// contract alone.
-func TestScaleDeployment(t *testing.T) {
-	ns := namespace(t)
+// deployment makes a Deployment of no pods.
+func deployment(t *testing.T, ns, name string) *appsv1.Deployment {
+	t.Helper()
 	replicas := int32(0)
 	labels := map[string]string{"app": "web"}
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web"}, Spec: appsv1.DeploymentSpec{
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, Spec: appsv1.DeploymentSpec{
 		Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels},
 			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: shared.Registry + "/lab/pause:v1"}}}},
@@ -26,6 +25,14 @@ func TestScaleDeployment(t *testing.T) {
 	if err := shared.Client.Create(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
+	return d
+}
+
+// A run with its own steps scales a real Deployment with the rights of its
+// contract alone.
+func TestScaleDeployment(t *testing.T) {
+	ns := namespace(t)
+	d := deployment(t, ns, "web")
 	we := start(t, ns, "scale", v1alpha1.WorkflowStep{
 		Name: "scale", ActionType: "kubernetes/scale_deployment", Image: shared.Repository("scale-deployment") + ":latest",
 		Inputs: raw(map[string]any{"namespace": ns, "resource_name": "web", "replicas": 2}),

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -28,7 +26,7 @@ func TestRetryGoesOnAtTheFailedStep(t *testing.T) {
 	}
 	before, _ := jobs(t, ns)
 
-	deployment(t, ns)
+	deployment(t, ns, "web")
 	second := &v1alpha1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "second"}, Spec: *first.Spec.DeepCopy()}
 	second.Spec.RetryOf = &v1alpha1.LocalReference{Name: first.Name}
 	if err := shared.Client.Create(t.Context(), second); err != nil {
@@ -51,19 +49,5 @@ func TestRetryGoesOnAtTheFailedStep(t *testing.T) {
 	finish(t, third, time.Minute)
 	if c := condition(third, v1alpha1.ConditionStalled); c.Reason != v1alpha1.ReasonRetryRefused {
 		t.Errorf("the retry of a run that succeeded is not refused: %s", yamlOf(third.Status))
-	}
-}
-
-// deployment makes one of the name web without pods.
-func deployment(t *testing.T, ns string) {
-	t.Helper()
-	replicas, labels := int32(0), map[string]string{"app": "web"}
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web"}, Spec: appsv1.DeploymentSpec{
-		Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels},
-			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: shared.Registry + "/lab/pause:v1"}}}},
-	}}
-	if err := shared.Client.Create(t.Context(), d); err != nil {
-		t.Fatal(err)
 	}
 }
