@@ -21,17 +21,14 @@ import (
 // once, in a pass of its own, after its end was written down.
 const releaseDelay = time.Millisecond
 
-// apply does what the plan says: stop, then start, then note what was proposed.
+// apply does what the plan says: stop, then start.
 func (r *Reconciler) apply(ctx context.Context, p *pass) error {
 	if p.decision.Stop != "" {
 		if err := r.options.Engine.Stop(ctx, p.run, p.decision.Stop); err != nil {
 			return fmt.Errorf("stop steps: %w", err)
 		}
 	}
-	if err := r.start(ctx, p); err != nil {
-		return err
-	}
-	return r.propose(ctx, p)
+	return r.start(ctx, p)
 }
 
 func (r *Reconciler) start(ctx context.Context, p *pass) error {

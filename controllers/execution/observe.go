@@ -16,7 +16,8 @@ import (
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
-// observe reads what the engine sees of the run.
+// observe reads what the engine sees of the run, and has what its steps
+// proposed followed.
 func (r *Reconciler) observe(ctx context.Context, p *pass) error {
 	return r.look(ctx, p, false)
 }
@@ -43,7 +44,7 @@ func (r *Reconciler) look(ctx context.Context, p *pass, fresh bool) error {
 		}
 	}
 	p.run = plan.Expand(p.run, p.seen)
-	return nil
+	return r.propose(ctx, p)
 }
 
 // itemsOf are the items of a step, told as steps.

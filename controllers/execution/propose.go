@@ -31,38 +31,52 @@ type proposal struct {
 }
 
 // propose makes a PullRequest object for each pull request that a step opened,
-// so that it is followed to its end. The object outlives the run.
+// so that it is followed to its end. The object outlives the run. A step whose
+// pull request cannot be followed has failed, whatever its pod says: nobody
+// would learn of the change, so onFailure and finally have to know.
 func (r *Reconciler) propose(ctx context.Context, p *pass) error {
 	for _, step := range p.run.Steps {
 		seen := p.seen.Steps[step.Name]
 		if step.ActionType != proposing || seen.State != run.Succeeded || len(seen.Outputs) == 0 {
 			continue
 		}
-		var out proposal
-		if err := json.Unmarshal(seen.Outputs, &out); err != nil {
-			return run.Refuse(v1alpha1.ReasonOutputsInvalid, "step %s put out a pull request that cannot be read: %v", step.Name, err)
-		}
-		if out.Number == 0 || out.Repository == "" {
-			continue // nothing to change, so nothing was proposed
-		}
-		pr := r.pullRequest(p, step, out)
-		p.obj.Status.PullRequest = &v1alpha1.PullRequestSummary{Name: pr.Name, URL: out.URL}
-		existing := &v1alpha1.PullRequest{}
-		err := r.client.Get(ctx, client.ObjectKeyFromObject(pr), existing)
-		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("read pull request %s: %w", pr.Name, err)
-		}
-		if err == nil {
+		err := r.follow(ctx, p, step, seen.Outputs)
+		if refusal, ok := run.AsRefusal(err); ok {
+			seen.State, seen.Reason, seen.Message, seen.Outputs = run.Failed, refusal.Reason, refusal.Message, nil
+			p.seen.Steps[step.Name] = seen
 			continue
 		}
-		err = r.client.Create(ctx, pr, client.FieldOwner(v1alpha1.FieldOwner))
-		if apierrors.IsInvalid(err) {
-			return run.Refuse(v1alpha1.ReasonOutputsInvalid, "step %s put out a pull request that cannot be followed: %v", step.Name, err)
-		}
-		if client.IgnoreAlreadyExists(err) != nil {
-			return fmt.Errorf("create pull request %s: %w", pr.Name, err)
+		if err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// follow makes the object for the pull request that outputs name.
+func (r *Reconciler) follow(ctx context.Context, p *pass, step run.Step, outputs json.RawMessage) error {
+	var out proposal
+	if err := json.Unmarshal(outputs, &out); err != nil {
+		return run.Refuse(v1alpha1.ReasonOutputsInvalid, "it put out a pull request that cannot be read: %v", err)
+	}
+	if out.Number == 0 || out.Repository == "" {
+		return nil // nothing to change, so nothing was proposed
+	}
+	pr := r.pullRequest(p, step, out)
+	err := r.client.Get(ctx, client.ObjectKeyFromObject(pr), &v1alpha1.PullRequest{})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read pull request %s: %w", pr.Name, err)
+	}
+	if err != nil {
+		err = r.client.Create(ctx, pr, client.FieldOwner(v1alpha1.FieldOwner))
+	}
+	if apierrors.IsInvalid(err) {
+		return run.Refuse(v1alpha1.ReasonOutputsInvalid, "it put out a pull request that cannot be followed: %v", err)
+	}
+	if client.IgnoreAlreadyExists(err) != nil {
+		return fmt.Errorf("create pull request %s: %w", pr.Name, err)
+	}
+	p.obj.Status.PullRequest = &v1alpha1.PullRequestSummary{Name: pr.Name, URL: out.URL}
 	return nil
 }
 

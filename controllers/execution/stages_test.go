@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
@@ -30,6 +31,19 @@ func closed(t *testing.T) *world {
 	return w
 }
 
+// unreadable has step a open a pull request that nobody can follow.
+func unreadable(w *world) {
+	fix := &v1alpha1.Workflow{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "fix"}}
+	if err := w.base.Get(w.t.Context(), client.ObjectKeyFromObject(fix), fix); err != nil {
+		w.t.Fatal(err)
+	}
+	fix.Spec.Steps[0].Image = image(2)
+	if err := w.base.Update(w.t.Context(), fix); err != nil {
+		w.t.Fatal(err)
+	}
+	w.outcome["a"] = `{"prNumber":"seven"}`
+}
+
 func TestClosingStages(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil       func(*world)
@@ -40,6 +54,8 @@ func TestClosingStages(t *testing.T) {
 			"Failed Stalled=True/StepFailed Ready=False/StepFailed a:Failed u:Succeeded f:Succeeded", "Finally Failed"},
 		"finally failed": {func(w *world) { w.outcome["f"] = "fail" },
 			"Failed Stalled=True/StepFailed Ready=False/StepFailed a:Succeeded u:Skipped f:Failed", "Finally Completed"},
+		"proposal cannot be read": {unreadable,
+			"Failed Stalled=True/OutputsInvalid Ready=False/OutputsInvalid a:Failed u:Succeeded f:Succeeded", "Finally Failed"},
 		"overdue": {func(w *world) {
 			w.hang("a")
 			w.now = w.now.Add(time.Hour)
@@ -80,19 +96,23 @@ func TestClosingStages(t *testing.T) {
 
 // A crash between any two writes changes neither the end nor what was made.
 func TestCrashInClosingStages(t *testing.T) {
-	whole := closed(t)
-	whole.outcome["a"] = "fail"
-	whole.settle()
-	for n := 1; n <= len(whole.writes); n++ {
-		for _, applied := range []bool{false, true} {
-			w := closed(t)
-			w.outcome["a"] = "fail"
-			w.failAt, w.applied = n, applied
-			w.settle()
-			if diff := cmp.Diff(told(whole.run()), told(w.run())); diff != "" {
-				t.Fatalf("write %d, applied %t (-want +got):\n%s", n, applied, diff)
+	for name, spoil := range map[string]func(*world){"failed": func(w *world) { w.outcome["a"] = "fail" }, "proposal cannot be read": unreadable} {
+		t.Run(name, func(t *testing.T) {
+			whole := closed(t)
+			spoil(whole)
+			whole.settle()
+			for n := 1; n <= len(whole.writes); n++ {
+				for _, applied := range []bool{false, true} {
+					w := closed(t)
+					spoil(w)
+					w.failAt, w.applied = n, applied
+					w.settle()
+					if diff := cmp.Diff(told(whole.run()), told(w.run())); diff != "" {
+						t.Fatalf("write %d, applied %t (-want +got):\n%s", n, applied, diff)
+					}
+					equal(t, "objects", w.names(), whole.names())
+				}
 			}
-			equal(t, "objects", w.names(), whole.names())
-		}
+		})
 	}
 }
