@@ -13,6 +13,7 @@ import (
 	"github.com/kubernaut/kubernaut/actions/entry"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/gitops/edit"
+	"github.com/kubernaut/kubernaut/gitops/edit/unified"
 	"github.com/kubernaut/kubernaut/gitops/repo"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
@@ -146,7 +147,7 @@ func apply(name string, content []byte, sel edit.Selector, changes []edit.Change
 	return edited{
 		File: name, Selector: sel, Edits: out.Edits,
 		Before: digest(content), After: digest(out.Content),
-		Diff: edit.Diff(name, content, out.Content),
+		Diff: unified.Diff(name, content, out.Content),
 	}, out, nil
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/utils/merkletrie"
 
-	"github.com/kubernaut/kubernaut/gitops/edit"
+	"github.com/kubernaut/kubernaut/gitops/edit/unified"
 )
 
 const (
@@ -120,7 +120,7 @@ func fileDiff(c *object.Change) (FileDiff, error) {
 		return FileDiff{}, err
 	}
 	if oldText && newText {
-		out.Unified = edit.Diff(out.Path, old, changed)
+		out.Unified = unified.Diff(out.Path, old, changed)
 	}
 	return out, nil
 }

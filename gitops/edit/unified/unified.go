@@ -1,4 +1,5 @@
-package edit
+// Package unified writes the difference of two versions of a file as people and git apply read it.
+package unified
 
 import (
 	"bytes"
