@@ -40,12 +40,16 @@ type Services struct {
 	Root *root.TrustedRoot
 	// Certificates counts what Fulcio issued.
 	Certificates atomic.Int64
+	// Promises in the certificates that Fulcio issues next; none at first.
+	Promises Promises
 
 	logged              *ca.VirtualSigstore
 	second              *tree
 	issuer, stamps      *x509.Certificate
 	issuerKey, stampKey *ecdsa.PrivateKey
-	top                 *x509.Certificate
+	stampers, top       *x509.Certificate
+	topKey              *ecdsa.PrivateKey
+	certificateLog      *ecdsa.PrivateKey
 }
 
 // New starts the services; they end with the test.
@@ -83,22 +87,25 @@ func Token(email string) string {
 }
 
 func (s *Services) keys() error {
-	top, topKey, err := ca.GenerateRootCa()
+	var err error
+	if s.top, s.topKey, err = ca.GenerateRootCa(); err != nil {
+		return err
+	}
+	if s.issuer, s.issuerKey, err = ca.GenerateFulcioIntermediate(s.top, s.topKey); err != nil {
+		return err
+	}
+	middle, middleKey, err := ca.GenerateTSAIntermediate(s.top, s.topKey)
 	if err != nil {
 		return err
 	}
-	s.top = top
-	if s.issuer, s.issuerKey, err = ca.GenerateFulcioIntermediate(top, topKey); err != nil {
-		return err
-	}
-	middle, middleKey, err := ca.GenerateTSAIntermediate(top, topKey)
-	if err != nil {
-		return err
-	}
+	s.stampers = middle
 	if s.stampKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return err
 	}
 	if s.stamps, err = ca.GenerateTSALeafCert(time.Now().Add(-time.Minute), s.stampKey, middle, middleKey); err != nil {
+		return err
+	}
+	if s.certificateLog, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return err
 	}
 	if s.logged, err = ca.NewVirtualSigstore(); err != nil {
@@ -107,11 +114,20 @@ func (s *Services) keys() error {
 	if s.second, err = newTree(); err != nil {
 		return err
 	}
+	return s.trust()
+}
+
+// trust lists in Root all that there is now.
+func (s *Services) trust() error {
 	from, until := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	logs, err := s.certificateLogs(from, until)
+	if err != nil {
+		return err
+	}
 	s.Root, err = root.NewTrustedRoot(root.TrustedRootMediaType01,
-		[]root.CertificateAuthority{&root.FulcioCertificateAuthority{Root: top, Intermediates: []*x509.Certificate{s.issuer}, ValidityPeriodStart: from, ValidityPeriodEnd: until, URI: "https://fulcio.test"}},
-		nil,
-		[]root.TimestampingAuthority{&root.SigstoreTimestampingAuthority{Root: top, Intermediates: []*x509.Certificate{middle}, Leaf: s.stamps, ValidityPeriodStart: from, ValidityPeriodEnd: until, URI: "https://tsa.test"}},
+		[]root.CertificateAuthority{&root.FulcioCertificateAuthority{Root: s.top, Intermediates: []*x509.Certificate{s.issuer}, ValidityPeriodStart: from, ValidityPeriodEnd: until, URI: "https://fulcio.test"}},
+		logs,
+		[]root.TimestampingAuthority{&root.SigstoreTimestampingAuthority{Root: s.top, Intermediates: []*x509.Certificate{s.stampers}, Leaf: s.stamps, ValidityPeriodStart: from, ValidityPeriodEnd: until, URI: "https://tsa.test"}},
 		s.second.trust(s.logged.RekorLogs()))
 	return err
 }
@@ -158,7 +174,7 @@ func (s *Services) certify(body io.Reader, r *http.Request) ([]byte, error) {
 	if public, ok := key.(*ecdsa.PublicKey); !ok || !ecdsa.VerifyASN1(public, sum[:], asked.PublicKeyRequest.ProofOfPossession) {
 		return nil, fmt.Errorf("the key is not yours")
 	}
-	leaf, err := ca.GenerateLeafCert(claims.Email, claims.Iss, time.Now().Add(-time.Minute), half{key}, s.issuer, s.issuerKey)
+	leaf, err := s.leaf(claims.Email, claims.Iss, key)
 	if err != nil {
 		return nil, err
 	}
@@ -168,17 +184,6 @@ func (s *Services) certify(body io.Reader, r *http.Request) ([]byte, error) {
 		chain = append(chain, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
 	}
 	return json.Marshal(map[string]any{"signedCertificateEmbeddedSct": map[string]any{"chain": map[string]any{"certificates": chain}}})
-}
-
-// half of a key is enough to be certified.
-type half struct{ public crypto.PublicKey }
-
-// Public is crypto.Signer.
-func (h half) Public() crypto.PublicKey { return h.public }
-
-// Sign is crypto.Signer.
-func (h half) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
-	return nil, fmt.Errorf("only the public half is known")
 }
 
 // enter logs an entry. Written again with sorted keys it is in its canonical form.

@@ -26,7 +26,7 @@ import (
 
 // Anybody who may push may write these; each must be refused and none may end
 // the process. The last ones crash other verifiers in a goroutine of their own.
-func TestMalformedLegacySignatures(t *testing.T) {
+func TestAttack1_MalformedLegacySignatures(t *testing.T) {
 	signature := base64.StdEncoding.EncodeToString([]byte("signature"))
 	rekor := func(body string) map[string]string {
 		return map[string]string{signatureAnnotation: signature, "dev.sigstore.cosign/bundle": body}
@@ -79,7 +79,7 @@ func TestMalformedManifests(t *testing.T) {
 	}
 }
 
-func TestMalformedBundles(t *testing.T) {
+func TestAttack1_MalformedBundles(t *testing.T) {
 	certificate := `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"certificate":{"rawBytes":"AA=="}},
 		"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AA=="}]}}`
 	keyed := strings.Replace(certificate, `"certificate":{"rawBytes":"AA=="}`, `"publicKey":{"hint":"x"}`, 1)
@@ -133,7 +133,7 @@ func TestMessageSignatureBundle(t *testing.T) {
 	refuse(t, w.verifier(), img, v1alpha1.ReasonImageUnsigned, "bare bytes")
 }
 
-func TestManyForeignSignatures(t *testing.T) {
+func TestAttack8_ManyForeignSignatures(t *testing.T) {
 	const many = 1001
 	foreign := base64.StdEncoding.EncodeToString([]byte("signature"))
 	layers := make([]layer, many)
@@ -150,7 +150,7 @@ func TestManyForeignSignatures(t *testing.T) {
 	}
 }
 
-func TestManyReferrers(t *testing.T) {
+func TestAttack21_PagesWithoutEnd(t *testing.T) {
 	w := newWorld(t, registry.Options{})
 	img := w.push("actions/a", "a")
 	w.served.Hook(func(rw http.ResponseWriter, req *http.Request) bool {
@@ -173,7 +173,7 @@ func TestManyReferrers(t *testing.T) {
 }
 
 // The signature may be on any page; the registry library reads only the first.
-func TestSignatureBehindForeignReferrers(t *testing.T) {
+func TestAttack21_SignatureBehindForeignReferrers(t *testing.T) {
 	w := newWorld(t, registry.Options{PageSize: 2})
 	img := w.push("actions/a", "a")
 	for range 7 {
@@ -184,7 +184,7 @@ func TestSignatureBehindForeignReferrers(t *testing.T) {
 }
 
 // The next page must not be fetched elsewhere with the credentials of here.
-func TestNextPageElsewhere(t *testing.T) {
+func TestAttack15_NextPageElsewhere(t *testing.T) {
 	w := newWorld(t, registry.Options{})
 	thief := registry.New(t, registry.Options{})
 	img := w.push("actions/a", "a")
@@ -240,7 +240,7 @@ func TestOneEndpointDown(t *testing.T) {
 }
 
 // A proxy's login page in place of the list means that there is no such API.
-func TestReferrersAnswerHTML(t *testing.T) {
+func TestAttack20_ReferrersAnswerHTML(t *testing.T) {
 	w := newWorld(t, registry.Options{})
 	img := w.push("actions/a", "a")
 	html := func(rw http.ResponseWriter, req *http.Request) bool {
@@ -257,7 +257,7 @@ func TestReferrersAnswerHTML(t *testing.T) {
 	w.pass(img, policy.Legacy)
 }
 
-func TestSlowRegistryEndsInTime(t *testing.T) {
+func TestAttack8_SlowRegistry(t *testing.T) {
 	w := newWorld(t, registry.Options{})
 	img := w.push("actions/a", "a")
 	w.served.Hook(func(_ http.ResponseWriter, req *http.Request) bool {
@@ -276,7 +276,7 @@ func TestSlowRegistryEndsInTime(t *testing.T) {
 }
 
 // The bytes of a bundle manifest are bound to the digest in the list.
-func TestRegistryLiesAboutBytes(t *testing.T) {
+func TestAttack11_RegistryLiesAboutBytes(t *testing.T) {
 	w := newWorld(t, registry.Options{})
 	img, other := w.push("actions/a", "a"), w.push("actions/a", "b")
 	w.sign(img, w.trusted, policy.Bundle)

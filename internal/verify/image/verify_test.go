@@ -56,7 +56,7 @@ func TestOtherKey(t *testing.T) {
 }
 
 // A signature says for which digest it was made; who can push can copy it.
-func TestSignatureCopiedFromAnotherImage(t *testing.T) {
+func TestAttack6_SignatureOfAnotherImage(t *testing.T) {
 	t.Run("legacy", func(t *testing.T) {
 		w := newWorld(t, registry.Options{})
 		signed, evil := w.push("actions/a", "signed"), w.push("actions/a", "evil")
@@ -79,7 +79,7 @@ func TestSignatureCopiedFromAnotherImage(t *testing.T) {
 }
 
 // What was verified is a digest; a tag may point anywhere afterwards.
-func TestTagMoved(t *testing.T) {
+func TestAttack10_TagMoved(t *testing.T) {
 	w := newWorld(t, registry.Options{})
 	ctx := context.Background()
 	w.sign(w.push("actions/a", "signed"), w.trusted, policy.Bundle)
@@ -100,7 +100,7 @@ func TestTagMoved(t *testing.T) {
 	}
 }
 
-func TestAttestationIsNoSignature(t *testing.T) {
+func TestAttack5_AttestationIsNoSignature(t *testing.T) {
 	for name, annotation := range map[string]string{"annotated": spdx, "not annotated": "", "annotation lies": signPredicate} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, registry.Options{})
@@ -111,7 +111,7 @@ func TestAttestationIsNoSignature(t *testing.T) {
 	}
 }
 
-func TestOneBrokenFormatHidesNotTheOther(t *testing.T) {
+func TestAttack20_OneBrokenFormatHidesNotTheOther(t *testing.T) {
 	w := newWorld(t, registry.Options{})
 	good := w.push("actions/a", "good legacy")
 	w.sign(good, w.trusted, policy.Legacy)
@@ -208,7 +208,7 @@ func TestStaticPass(t *testing.T) {
 }
 
 // A host has one spelling here, since policies compare text.
-func TestSecondSpellingOfAHost(t *testing.T) {
+func TestAttack19_SecondSpellingOfAHost(t *testing.T) {
 	w := newWorld(t, registry.Options{})
 	img := w.push("actions/a", "a")
 	for _, host := range []string{"Registry.example.com", "registry.example.com.", "registry.example.com:443", "10.0.0.1:80"} {
@@ -219,7 +219,7 @@ func TestSecondSpellingOfAHost(t *testing.T) {
 	refuse(t, w.verifier(), img, v1alpha1.ReasonInvalid, "UPPER")
 }
 
-func TestPayloadOfAnotherType(t *testing.T) {
+func TestAttack5_PayloadOfAnotherType(t *testing.T) {
 	w := newWorld(t, registry.Options{})
 	img := w.push("actions/a", "a")
 	for _, text := range []string{

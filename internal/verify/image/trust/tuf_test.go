@@ -1,0 +1,174 @@
+package trust
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kubernaut/kubernaut/internal/verify/policy"
+	"github.com/kubernaut/kubernaut/test/sigstore"
+)
+
+// mirror serves a TUF repository that changes.
+type mirror struct {
+	*sigstore.Repository
+	testing.TB
+	url, target string
+	content     []byte
+
+	mu    sync.Mutex
+	files map[string][]byte
+}
+
+func newMirror(t *testing.T) *mirror {
+	t.Helper()
+	m := &mirror{Repository: sigstore.NewRepository(t), TB: t, target: "trusted_root.json", content: sigstore.New(t).RootJSON(t)}
+	m.show(sigstore.State{Roots: 1, Version: 1})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.mu.Lock()
+		data, found := m.files[strings.TrimPrefix(r.URL.Path, "/")]
+		m.mu.Unlock()
+		if !found {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		_, _ = w.Write(data) // who went away reads nothing
+	}))
+	t.Cleanup(server.Close)
+	m.url = server.URL
+	return m
+}
+
+// show changes what is served, and returns it.
+func (m *mirror) show(s sigstore.State) map[string][]byte {
+	m.Helper()
+	s.Target, s.Content = m.target, m.content
+	files := m.Files(m, s)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.files = files
+	return maps.Clone(files)
+}
+
+// remote is the mirror as a policy names it, pinned to a root.
+func (m *mirror) remote(root []byte) *policy.Root {
+	return &policy.Root{Name: "mine", Hash: "remote", Remote: &policy.RootRemote{Root: root, Mirror: m.url, Target: m.target}}
+}
+
+// copied is a copy of files, as Policy Controller packs them.
+func copied(t testing.TB, files map[string][]byte, target string) *policy.Root {
+	t.Helper()
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	archive := tar.NewWriter(zipped)
+	for name, data := range files {
+		header := &tar.Header{Name: copyFolder + name, Mode: 0o644, Size: int64(len(data)), Typeflag: tar.TypeReg}
+		if err := archive.WriteHeader(header); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := archive.Write(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(archive.Close(), zipped.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return &policy.Root{Name: "mine", Hash: "copy", Repository: &policy.RootRepository{Root: files["1.root.json"], Mirror: out.Bytes(), Targets: "targets", Target: target}}
+}
+
+func TestRootsFromRepositories(t *testing.T) {
+	m := newMirror(t)
+	first := m.show(sigstore.State{Roots: 1, Version: 1})
+	now := m.show(sigstore.State{Roots: 3, Version: 7})
+	for name, from := range map[string]*policy.Root{"copy": copied(t, now, m.target), "mirror": m.remote(first["1.root.json"])} {
+		got, err := New(Options{}).Material(t.Context(), from)
+		if err != nil || len(got.FulcioCertificateAuthorities()) != 1 || len(got.RekorLogs()) == 0 {
+			t.Errorf("%s: %v, error %v", name, got, err)
+		}
+	}
+}
+
+// A copy or a mirror that somebody set back, let grow old or changed is no root
+// of trust. Each change is made to both.
+func TestAttack22_RepositoriesThatAreNotToBeTrusted(t *testing.T) {
+	other := sigstore.NewRepository(t)
+	for name, c := range map[string]struct {
+		spoil func(m *mirror, files map[string][]byte)
+		says  string
+	}{
+		"timestamp expired": {func(m *mirror, files map[string][]byte) {
+			maps.Copy(files, m.show(sigstore.State{Roots: 2, Version: 7, Expires: time.Now().Add(-time.Minute)}))
+		}, "expired"},
+		"an old root in place of the next": {func(_ *mirror, files map[string][]byte) { files["2.root.json"] = files["1.root.json"] }, "version"},
+		"a root by nobody who may": {func(m *mirror, files map[string][]byte) {
+			files["2.root.json"] = other.Files(m, sigstore.State{Roots: 2, Version: 1, Target: "a"})["2.root.json"]
+		}, "root"},
+		"another snapshot than the timestamp says": {func(m *mirror, files map[string][]byte) {
+			files["7.snapshot.json"] = m.show(sigstore.State{Roots: 2, Version: 6})["6.snapshot.json"]
+		}, "expected 7, got 6"},
+		"another file than the targets say": {func(_ *mirror, files map[string][]byte) {
+			for path := range files {
+				if strings.HasPrefix(path, "targets/") {
+					files[path] = append([]byte(" "), files[path][1:]...)
+				}
+			}
+		}, "target"},
+		"the file is missing": {func(_ *mirror, files map[string][]byte) {
+			maps.DeleteFunc(files, func(path string, _ []byte) bool { return strings.HasPrefix(path, "targets/") })
+		}, "404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMirror(t)
+			files := m.show(sigstore.State{Roots: 2, Version: 7})
+			root := files["1.root.json"]
+			c.spoil(m, files)
+			m.mu.Lock()
+			m.files = files
+			m.mu.Unlock()
+			for _, from := range []*policy.Root{copied(t, files, m.target), m.remote(root)} {
+				got, err := New(Options{}).Material(t.Context(), from)
+				if err == nil || !strings.Contains(err.Error(), c.says) {
+					t.Errorf("%s: %v, error %v, want %q", from.Hash, got, err, c.says)
+				}
+			}
+		})
+	}
+}
+
+// clock is set by hand.
+type clock struct{ now time.Time }
+
+// Now is cache.Clock.
+func (c *clock) Now() time.Time { return c.now }
+
+// A mirror that goes back to what it said before is not followed, though all in
+// it is signed and has not expired; one that goes on is followed once a day.
+func TestAttack22_MirrorSetBack(t *testing.T) {
+	m := newMirror(t)
+	root := m.show(sigstore.State{Roots: 1, Version: 5})["1.root.json"]
+	c := &clock{time.Now()}
+	roots := New(Options{Clock: c})
+	ask := func() error {
+		c.now = c.now.Add(fresh + time.Second)
+		_, err := roots.Material(t.Context(), m.remote(root))
+		return err
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	m.show(sigstore.State{Roots: 1, Version: 4})
+	if err := ask(); err == nil || !strings.Contains(err.Error(), "version 4, and 5 was seen before") {
+		t.Errorf("an old state: error %v", err)
+	}
+	m.show(sigstore.State{Roots: 2, Version: 6})
+	if err := ask(); err != nil {
+		t.Errorf("a new state: %v", err)
+	}
+}
