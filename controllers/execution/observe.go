@@ -29,7 +29,7 @@ func (r *Reconciler) look(ctx context.Context, p *pass, fresh bool) error {
 	if err != nil {
 		return fmt.Errorf("observe the run: %w", err)
 	}
-	p.seen = seen
+	p.seen, p.trouble, p.ended = seen, nil, map[string]bool{}
 	for _, s := range p.obj.Status.Steps {
 		for _, item := range itemsOf(s) {
 			if forgotten(item, seen.Steps[item.Name]) {
@@ -43,8 +43,9 @@ func (r *Reconciler) look(ctx context.Context, p *pass, fresh bool) error {
 			p.remember(s)
 		}
 	}
+	r.propose(ctx, p)
 	p.run = plan.Expand(p.run, p.seen)
-	return r.propose(ctx, p)
+	return nil
 }
 
 // itemsOf are the items of a step, told as steps.
@@ -79,6 +80,7 @@ func (p *pass) remember(s v1alpha1.StepStatus) {
 		p.seen.Steps[s.Name] = run.Seen{State: run.Failed, Reason: v1alpha1.ReasonStepFailed, Ref: s.Ref, Finished: p.now, Attempt: attempt,
 			Message: "its last attempt was deleted before it was repeated: look at what the action changed, then create another run"}
 	case state.Ended() || state == run.Skipped:
+		p.ended[s.Name] = true
 		p.seen.Steps[s.Name] = whole(run.Seen{State: state, Reason: run.Reason(s.Reason), Message: s.Message, Ref: s.Ref, Attempt: int(s.Attempts),
 			Started: timeOf(s.StartedAt), Finished: timeOf(s.CompletedAt), Outputs: outputsOf(s.Outputs)}, p.seen.Steps[s.Name])
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,50 +32,71 @@ type proposal struct {
 }
 
 // propose makes a PullRequest object for each pull request that a step opened,
-// so that it is followed to its end. The object outlives the run. A step whose
-// pull request cannot be followed has failed, whatever its pod says: nobody
-// would learn of the change, so onFailure and finally have to know.
-func (r *Reconciler) propose(ctx context.Context, p *pass) error {
+// so that it is followed to its end; the object outlives the run. A step whose
+// pull request cannot be followed has failed, whatever became of its Job, and
+// what follows from that is planned as after any failure. One whose object
+// could not be made yet has not ended yet.
+func (r *Reconciler) propose(ctx context.Context, p *pass) {
 	for _, step := range p.run.Steps {
-		seen := p.seen.Steps[step.Name]
-		if step.ActionType != proposing || seen.State != run.Succeeded || len(seen.Outputs) == 0 {
+		if step.ActionType != proposing {
 			continue
 		}
-		err := r.follow(ctx, p, step, seen.Outputs)
-		if refusal, ok := run.AsRefusal(err); ok {
-			seen.State, seen.Reason, seen.Message, seen.Outputs = run.Failed, refusal.Reason, refusal.Message, nil
-			p.seen.Steps[step.Name] = seen
-			continue
+		var units []string
+		if step.ForEach == nil {
+			units = []string{step.Name}
 		}
-		if err != nil {
-			return err
+		for i := range step.ForEach.Most() {
+			units = append(units, run.Unit(step.Name, i))
+		}
+		for _, name := range units {
+			r.proposed(ctx, p, step, name)
 		}
 	}
-	return nil
 }
 
-// follow makes the object for the pull request that outputs name.
-func (r *Reconciler) follow(ctx context.Context, p *pass, step run.Step, outputs json.RawMessage) error {
-	var out proposal
-	if err := json.Unmarshal(outputs, &out); err != nil {
-		return run.Refuse(v1alpha1.ReasonOutputsInvalid, "it put out a pull request that cannot be read: %v", err)
+// proposed looks at the pull request of a step or of one item of it.
+func (r *Reconciler) proposed(ctx context.Context, p *pass, step run.Step, name string) {
+	seen := p.seen.Steps[name]
+	if seen.State != run.Succeeded || len(seen.Outputs) == 0 {
+		return
 	}
-	if out.Number == 0 || out.Repository == "" {
+	err := r.follow(ctx, p, step, name)
+	refusal, refused := run.AsRefusal(err)
+	switch {
+	case err == nil:
+		return
+	case refused:
+		seen.State, seen.Reason, seen.Message = run.Failed, refusal.Reason, refusal.Message
+	default:
+		p.trouble = err
+		seen.State, seen.Reason, seen.Message, seen.Finished = run.Running, v1alpha1.ReasonProgressingWithRetry, err.Error(), time.Time{}
+	}
+	seen.Outputs = nil // nobody may build on what is not followed
+	p.seen.Steps[name] = seen
+}
+
+// follow reads what a step put out and makes the object. What status tells of
+// the step stands: a person may have deleted the object since.
+func (r *Reconciler) follow(ctx context.Context, p *pass, step run.Step, name string) error {
+	var out proposal
+	if err := json.Unmarshal(p.seen.Steps[name].Outputs, &out); err != nil {
+		return run.Refuse(v1alpha1.ReasonOutputsInvalid, "the pull request that it put out cannot be read: %v: look for it at the forge", err)
+	}
+	if out.Number == 0 {
 		return nil // nothing to change, so nothing was proposed
 	}
 	pr := r.pullRequest(p, step, out)
-	err := r.client.Get(ctx, client.ObjectKeyFromObject(pr), &v1alpha1.PullRequest{})
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("read pull request %s: %w", pr.Name, err)
-	}
-	if err != nil {
-		err = r.client.Create(ctx, pr, client.FieldOwner(v1alpha1.FieldOwner))
-	}
-	if apierrors.IsInvalid(err) {
-		return run.Refuse(v1alpha1.ReasonOutputsInvalid, "it put out a pull request that cannot be followed: %v", err)
-	}
-	if client.IgnoreAlreadyExists(err) != nil {
-		return fmt.Errorf("create pull request %s: %w", pr.Name, err)
+	if !p.ended[name] {
+		err := r.client.Get(ctx, client.ObjectKeyFromObject(pr), &v1alpha1.PullRequest{})
+		if apierrors.IsNotFound(err) {
+			err = client.IgnoreAlreadyExists(r.client.Create(ctx, pr, client.FieldOwner(v1alpha1.FieldOwner)))
+		}
+		if apierrors.IsInvalid(err) {
+			return run.Refuse(v1alpha1.ReasonOutputsInvalid, "the pull request that it put out cannot be followed: %v: look for it at the forge", err)
+		}
+		if err != nil {
+			return fmt.Errorf("make PullRequest %s of step %s: %w", pr.Name, name, err)
+		}
 	}
 	p.obj.Status.PullRequest = &v1alpha1.PullRequestSummary{Name: pr.Name, URL: out.URL}
 	return nil

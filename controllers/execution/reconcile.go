@@ -37,7 +37,8 @@ type pass struct {
 	run         run.Run
 	seen        run.Observation
 	decision    run.Decision
-	trouble     error // what kept a step from starting, and is worth another try
+	ended       map[string]bool // steps and items of which status tells the end
+	trouble     error           // what kept a step from starting or ending, and is worth another try
 	result      ctrl.Result
 }
 

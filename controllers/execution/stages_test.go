@@ -31,16 +31,23 @@ func closed(t *testing.T) *world {
 	return w
 }
 
-// unreadable has step a open a pull request that nobody can follow.
-func unreadable(w *world) {
+// first changes the first step of the workflow.
+func (w *world) first(edit func(*v1alpha1.WorkflowStep)) {
+	w.t.Helper()
 	fix := &v1alpha1.Workflow{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "fix"}}
 	if err := w.base.Get(w.t.Context(), client.ObjectKeyFromObject(fix), fix); err != nil {
 		w.t.Fatal(err)
 	}
-	fix.Spec.Steps[0].Image = image(2)
+	edit(&fix.Spec.Steps[0])
 	if err := w.base.Update(w.t.Context(), fix); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// unreadable has step a open a pull request that nobody can follow.
+func unreadable(w *world) {
+	w.t.Helper()
+	w.first(func(s *v1alpha1.WorkflowStep) { s.Image = image(2) })
 	w.outcome["a"] = `{"prNumber":"seven"}`
 }
 

@@ -144,8 +144,12 @@ type ForEach struct {
 	Problem *Note
 }
 
-// Most is how many items there can be: those of a list that stands there, or Max.
-func (f ForEach) Most() int {
+// Most is how many items there can be: those of a list that stands there, or
+// Max; none without a ForEach.
+func (f *ForEach) Most() int {
+	if f == nil {
+		return 0
+	}
 	var list []json.RawMessage
 	if json.Unmarshal(f.Items, &list) == nil && list != nil {
 		return len(list)
