@@ -1,10 +1,12 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +28,10 @@ type sim struct {
 	// last is what became of the newest attempt of a step, as long as it failed.
 	last map[string]run.Seen
 
+	// whole is the run before its lists are known; lists are what steps put out.
+	whole run.Run
+	lists map[string]int
+
 	stopping bool
 	// told is what the planner was told last.
 	told map[string]run.State
@@ -34,9 +40,11 @@ type sim struct {
 // TestAnyGraphInAnyOrder holds the rules of Next over random graphs, outcomes
 // and orders of events. A failure prints its seed.
 func TestAnyGraphInAnyOrder(t *testing.T) {
+	came := map[string]int{}
 	for seed := range uint64(3000) {
 		t.Run(fmt.Sprintf("seed-%d", seed), func(t *testing.T) {
 			s := newSim(t, seed)
+			defer s.tally(came)
 			for round := 0; ; round++ {
 				if round > 2000 {
 					t.Fatalf("the run does not end: %v", s.truth)
@@ -47,10 +55,31 @@ func TestAnyGraphInAnyOrder(t *testing.T) {
 			}
 		})
 	}
+	t.Log(came)
+	if len(came) < 7 || slices.Contains(slices.Collect(maps.Values(came)), 0) {
+		t.Errorf("not every end of a step with forEach was reached: %v", came)
+	}
+}
+
+// tally counts what became of the steps with forEach.
+func (s *sim) tally(came map[string]int) {
+	for _, step := range s.state.Run.Steps {
+		switch state := s.truth[step.Name]; {
+		case step.Of != nil && s.started[step.Name] > 0:
+			came["items started"]++
+		case step.ForEach == nil || state == run.Absent:
+		case s.refused(step):
+			came["lists refused"]++
+		case s.size(step) == 0:
+			came["lists empty"]++
+		default:
+			came["gathered as "+string(state)]++
+		}
+	}
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
-	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 1)), truth: map[string]run.State{}, started: map[string]int{}, skipped: map[string]run.Reason{}, last: map[string]run.Seen{}, told: map[string]run.State{}}
+	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 1)), truth: map[string]run.State{}, started: map[string]int{}, skipped: map[string]run.Reason{}, last: map[string]run.Seen{}, told: map[string]run.State{}, lists: map[string]int{}}
 	r := run.Run{UID: fmt.Sprint(seed), Deadline: noon().Add(time.Hour), FinallyTimeout: time.Minute}
 	stages := slices.Concat(slices.Repeat([]run.Stage{run.Main}, 1+s.rand.IntN(12)),
 		slices.Repeat([]run.Stage{run.OnFailure}, s.rand.IntN(3)), slices.Repeat([]run.Stage{run.Finally}, s.rand.IntN(3)))
@@ -68,6 +97,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		step.Continue = s.rand.IntN(6) == 0
 		s.condition(&step)
 		step.Retries = s.retries()
+		s.repeat(&step)
 		r.Steps = append(r.Steps, step)
 	}
 	r.Values.OutputTypes = map[string]map[string]string{}
@@ -76,6 +106,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	}
 	s.rand.Shuffle(len(stages), func(i, j int) { r.Steps[i], r.Steps[j] = r.Steps[j], r.Steps[i] })
 	r.GoOn = s.rand.IntN(4) == 0
+	s.whole = r
 	s.state = State{Run: r, Now: noon(), MaxParallel: 1 + s.rand.IntN(4)}
 	return s
 }
@@ -89,6 +120,50 @@ func (s *sim) condition(step *run.Step) {
 	if s.rand.IntN(12) == 0 {
 		step.Preconditions = []run.Precondition{{Condition: "true"}, {Condition: "execution.name == 'other'"}}
 	}
+}
+
+// longest is the longest list that a step with forEach takes.
+const longest = 3
+
+// repeat repeats some steps for each item of a list, which stands there or is
+// put out by a step before; some lists are empty, and some too long.
+func (s *sim) repeat(step *run.Step) {
+	s.lists[step.Name] = s.rand.IntN(longest + 2)
+	if s.rand.IntN(5) > 0 {
+		return
+	}
+	step.ForEach = &run.ForEach{Max: longest, Items: list(s.rand.IntN(longest + 2))}
+	if len(step.RunAfter) > 0 && s.rand.IntN(2) == 0 {
+		step.ForEach.Items = fmt.Appendf(nil, `"$(steps.%s.outputs.list)"`, step.RunAfter[0])
+	}
+}
+
+// list is one of n items, as JSON.
+func list(n int) json.RawMessage {
+	return fmt.Appendf(nil, "[%s]", strings.TrimSuffix(strings.Repeat(`"x",`, n), ","))
+}
+
+// size is how many items a step with forEach has to take; -1 if its list comes
+// from a step that has none and so puts out nothing.
+func (s *sim) size(step run.Step) int {
+	from, found := strings.CutPrefix(string(step.ForEach.Items), `"$(steps.`)
+	if !found {
+		return strings.Count(string(step.ForEach.Items), "x")
+	}
+	from, _, _ = strings.Cut(from, ".")
+	before := s.step(from)
+	if before.ForEach == nil {
+		return s.lists[from]
+	}
+	if n := s.size(before); n > 0 {
+		return n
+	}
+	return -1
+}
+
+// refused says whether the list of a step is one that it does not take.
+func (s *sim) refused(step run.Step) bool {
+	return step.ForEach != nil && (s.size(step) < 0 || s.size(step) > longest)
 }
 
 // ends are one or two ends of a step.
@@ -192,12 +267,7 @@ func (s *sim) round() bool {
 	for _, n := range d.Skip {
 		s.skipped[n.Step] = n.Reason
 	}
-	for _, n := range d.Fail {
-		if len(s.step(n.Step).Preconditions) == 0 {
-			s.t.Fatalf("%s fails without a reason: %+v", n.Step, n)
-		}
-		s.truth[n.Step], s.last[n.Step] = run.Failed, run.Seen{State: run.Failed}
-	}
+	s.written(d)
 	if d.Closing != nil {
 		s.close(d)
 	}
@@ -210,6 +280,61 @@ func (s *sim) round() bool {
 		return true
 	}
 	return false
+}
+
+// written does what the caller does with ends that are decided: it writes them
+// down, so that they are seen next time.
+func (s *sim) written(d run.Decision) {
+	for _, n := range d.Fail {
+		step := s.step(n.Step)
+		if len(step.Preconditions) == 0 && !s.refused(step) {
+			s.t.Fatalf("%s fails without a reason: %+v", n.Step, n)
+		}
+		s.truth[n.Step], s.last[n.Step] = run.Failed, run.Seen{State: run.Failed}
+	}
+	for _, n := range d.Done {
+		if step := s.step(n.Step); step.ForEach == nil || s.size(step) > 0 {
+			s.t.Fatalf("%s is done without having run: %+v", n.Step, n)
+		}
+		s.truth[n.Step] = run.Succeeded
+	}
+	for _, step := range s.state.Run.Steps {
+		if s.truth[step.Name] == run.Absent && s.skipped[step.Name] == "" && s.gathered(step, d) {
+			s.truth[step.Name] = Worst(s.units(step, d))
+			if s.truth[step.Name] == run.Failed {
+				s.last[step.Name] = run.Seen{State: run.Failed}
+			}
+		}
+	}
+}
+
+// units are the states of a step's items after a decision.
+func (s *sim) units(step run.Step, d run.Decision) []run.State {
+	out := make([]run.State, 0, len(step.ForEach.Units))
+	for _, name := range step.ForEach.Units {
+		switch has := func(list []run.Note) bool {
+			return slices.ContainsFunc(list, func(n run.Note) bool { return n.Step == name })
+		}; {
+		case has(d.Skip):
+			out = append(out, run.Skipped)
+		case has(d.Fail):
+			out = append(out, run.Failed)
+		case s.again(name) && (has(d.Hold) || slices.Contains(d.Start, name)):
+			out = append(out, run.Pending)
+		default:
+			out = append(out, s.told[name])
+		}
+	}
+	return out
+}
+
+// gathered says whether a step with forEach has items and all of them ended.
+func (s *sim) gathered(step run.Step, d run.Decision) bool {
+	if step.ForEach == nil || len(step.ForEach.Units) == 0 {
+		return false
+	}
+	state := Worst(s.units(step, d))
+	return state.Ended() || state == run.Skipped
 }
 
 // world lets one running step come to something.
@@ -309,8 +434,13 @@ func (s *sim) observe() {
 		}
 		s.told[name] = state
 		seen.Steps[name] = run.Seen{State: state, Attempt: s.started[name]}
-		if state == run.Failed {
+		switch {
+		case state == run.Failed:
 			seen.Steps[name] = s.last[name]
+		case state == run.Succeeded && s.step(name).ForEach == nil:
+			one := seen.Steps[name]
+			one.Outputs = fmt.Appendf(nil, `{"list":%s}`, list(s.lists[name]))
+			seen.Steps[name] = one
 		}
 	}
 	for name, reason := range s.skipped {
@@ -320,6 +450,24 @@ func (s *sim) observe() {
 		}
 	}
 	s.state.Seen = seen
+	s.expand()
+}
+
+// expand puts in the items of lists that are known by now, of which there are
+// the right number and no more or less another time.
+func (s *sim) expand() {
+	closing := s.state.Run.Closing
+	s.state.Run = Expand(s.whole, s.state.Seen)
+	s.state.Run.Closing = closing
+	for _, step := range s.state.Run.Steps {
+		if step.ForEach == nil || step.ForEach.Units == nil && step.ForEach.Problem == nil {
+			continue
+		}
+		from := strings.HasPrefix(string(step.ForEach.Items), `"`)
+		if n := s.size(step); step.ForEach.Problem == nil && len(step.ForEach.Units) != n || !from && (step.ForEach.Problem != nil) != s.refused(step) {
+			s.t.Fatalf("%s has %d items of %d: %+v", step.Name, len(step.ForEach.Units), n, step.ForEach.Problem)
+		}
+	}
 }
 
 func (s *sim) in(states ...run.State) []string {
@@ -335,6 +483,9 @@ func (s *sim) in(states ...run.State) []string {
 func (s *sim) start(name string) {
 	s.once(name)
 	s.started[name]++
+	if s.step(name).ForEach != nil {
+		s.t.Fatalf("%s is started itself and not its items", name)
+	}
 	if len(s.step(name).Preconditions) > 0 {
 		s.t.Fatalf("%s is started though its precondition never holds", name)
 	}
@@ -420,15 +571,28 @@ func (s *sim) account(d run.Decision) {
 	for _, name := range d.Start {
 		decided[name]++
 	}
-	for _, n := range slices.Concat(d.Skip, d.Fail, d.Hold) {
+	for _, n := range slices.Concat(d.Skip, d.Fail, d.Hold, d.Done) {
 		decided[n.Step]++
 	}
 	for _, step := range s.state.Run.Steps {
-		_, known := s.told[step.Name]
-		if n := decided[step.Name]; n > 1 || !known && n == 0 || known && n == 1 && !s.again(step.Name) {
-			s.t.Fatalf("%s is decided %d times and known %v: %s", step.Name, n, known, told(d))
+		least, most := s.decisions(step, d)
+		if n := decided[step.Name]; n < least || n > most {
+			s.t.Fatalf("%s is decided %d times: %s", step.Name, n, told(d))
 		}
 	}
+}
+
+// decisions is how often a step may be decided about. One that gathers items
+// which have ended is what they came to, and needs no decision.
+func (s *sim) decisions(step run.Step, d run.Decision) (least, most int) {
+	_, known := s.told[step.Name]
+	switch {
+	case known && !s.again(step.Name):
+		return 0, 0
+	case known || s.gathered(step, d):
+		return 0, 1
+	}
+	return 1, 1
 }
 
 // end checks how the run ended.
