@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/internal/gate"
@@ -30,6 +31,10 @@ func (o options) images(live client.Reader, m *record.Metrics) (verifyimage.Poli
 		return secrets.get(ctx, account{who.Namespace, cmp.Or(who.ServiceAccount, "default")})
 	})
 	reach.Tell = m.Requested
+	named := share(inside.logins)
+	reach.Secret = func(ctx context.Context, namespace, name string) ([]byte, error) {
+		return named.get(ctx, types.NamespacedName{Namespace: namespace, Name: name})
+	}
 	policies := share(func(ctx context.Context, _ struct{}) (*policy.Set, error) { return inside.policies(ctx) })
 	return func(ctx context.Context) (*policy.Set, error) { return policies.get(ctx, struct{}{}) }, image.New(reach), err
 }

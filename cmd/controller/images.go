@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/internal/verify/rule"
 )
@@ -132,15 +134,20 @@ func (c cluster) pullSecrets(ctx context.Context, of account) ([][]byte, error) 
 		if err != nil {
 			return nil, fmt.Errorf("read pull secret %s/%s: %w", of.namespace, ref.Name, err)
 		}
-		out = append(out, logins(secret))
+		out = append(out, image.SecretLogins(string(secret.Type), secret.Data))
 	}
 	return out, nil
 }
 
-// logins reads both kinds of pull secrets that the kubelet does.
-func logins(secret *corev1.Secret) []byte {
-	if old := secret.Data[corev1.DockerConfigKey]; secret.Type == corev1.SecretTypeDockercfg && len(old) > 0 {
-		return slices.Concat([]byte(`{"auths":`), old, []byte("}"))
+// logins returns those in a Secret that a policy names.
+func (c cluster) logins(ctx context.Context, at types.NamespacedName) ([]byte, error) {
+	secret := &corev1.Secret{}
+	err := c.live.Get(ctx, at, secret)
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return nil, run.Refuse(v1alpha1.ReasonPolicyUnusable, "%v", err)
 	}
-	return secret.Data[corev1.DockerConfigJsonKey]
+	if err != nil {
+		return nil, err
+	}
+	return image.SecretLogins(string(secret.Type), secret.Data), nil
 }

@@ -79,6 +79,38 @@ func TestPullRightsAreNotLent(t *testing.T) {
 	}
 }
 
+// A policy can name the Secrets that signatures are read with. They are those of
+// the run's namespace, and without them nobody knows what the policy demands.
+func TestSignaturesUnderALoginOfTheirOwn(t *testing.T) {
+	tokens := &registry.Tokens{}
+	s := newSite(t, registry.Options{})
+	store := registry.New(t, registry.Options{Tokens: tokens})
+	s.reader = image.New(image.Options{Insecure: []string{s.served.Host(), store.Host()}})
+	img := s.push("a", document)
+	kept, err := s.reader.Push(s.Context(), store.Image("signatures")+":v1", s.build("a", document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sign(kept, policy.Bundle)
+	tokens.Users = map[string]string{"robot": "robot"}
+	tokens.Revoke()
+	s.others = []string{store.Host()}
+	s.restart()
+	s.policy(fmt.Sprintf(`[{key: {data: %q}, source: [{oci: %q, signaturePullSecrets: [{name: signatures}]}]}]`, public(t, s.key), store.Image("signatures")))
+	config := fmt.Sprintf(`{"auths":{%q:{"username":"robot","password":"robot"}}}`, store.Host())
+	s.apply(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "signatures"}, Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(config)}})
+	s.start("ops/one", img.String())
+	s.start("other/two", img.String())
+	s.settle()
+	if jobs := s.jobs(); !slices.Equal(jobs, []string{"one-a " + img.String()}) {
+		_, message := s.ready("ops/one")
+		t.Errorf("Jobs %v: %s", jobs, message)
+	}
+	if reason, message := s.ready("other/two"); reason != v1alpha1.ReasonPolicyUnusable || !strings.Contains(message, `Secret "signatures" of namespace "other"`) {
+		t.Errorf("without the Secret: %s: %s", reason, message)
+	}
+}
+
 // All images of a run are announced before the first is read, so that one token
 // is enough for them; and a second run asks for nothing.
 func TestOneTokenForARun(t *testing.T) {

@@ -78,7 +78,7 @@ func TestLoginsOfBothKinds(t *testing.T) {
 		corev1.SecretTypeDockerConfigJson: {corev1.DockerConfigJsonKey: []byte(`{"auths":` + login + `}`)},
 	} {
 		reader := image.New(image.Options{Insecure: []string{served.Host()}, Credentials: func(context.Context, verify.Subject) ([][]byte, error) {
-			return [][]byte{logins(&corev1.Secret{Type: kind, Data: data}), logins(&corev1.Secret{Type: kind})}, nil
+			return [][]byte{image.SecretLogins(string(kind), data), image.SecretLogins(string(kind), nil)}, nil
 		}})
 		// That nothing is there is only told to those who may look.
 		_, err := reader.Resolve(t.Context(), served.Image("actions/a")+":v1", verify.Subject{})

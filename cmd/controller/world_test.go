@@ -69,7 +69,9 @@ type site struct {
 	reader    *image.Registry
 	key       *sign.Signer
 	run, step reconcile.Reconciler
-	now       time.Time
+	// others are more registries that are reached over plain HTTP.
+	others []string
+	now    time.Time
 	// made lists what the controllers created.
 	made []string
 	// metrics of the controllers since their start.
@@ -123,7 +125,7 @@ func (s *site) restart() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	policies, registry, err := options{namespace: installed, registryTimeout: s.patience, insecureRegistries: s.served.Host()}.images(s.api, metrics)
+	policies, registry, err := options{namespace: installed, registryTimeout: s.patience, insecureRegistries: strings.Join(append(s.others, s.served.Host()), ",")}.images(s.api, metrics)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -59,6 +59,15 @@ func ConfigFile(path string) (func() ([]byte, error), error) {
 	return read, nil
 }
 
+// SecretLogins returns the logins in a Secret of either kind that the kubelet
+// pulls with, as a dockerconfigjson document; nothing for a Secret without.
+func SecretLogins(kind string, data map[string][]byte) []byte {
+	if old := data[".dockercfg"]; kind == "kubernetes.io/dockercfg" && len(old) > 0 {
+		return slices.Concat([]byte(`{"auths":`), old, []byte("}"))
+	}
+	return data[".dockerconfigjson"]
+}
+
 // logins are the entries of dockerconfigjson documents, longest name first.
 type logins []login
 

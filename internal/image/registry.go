@@ -17,7 +17,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"k8s.io/apimachinery/pkg/util/cache"
 
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/image/access"
+	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify"
 )
 
@@ -38,6 +40,11 @@ type Options struct {
 	// Credentials returns the dockerconfigjson documents that may be used for
 	// who, the pull secrets. Nil means none.
 	Credentials func(ctx context.Context, who verify.Subject) ([][]byte, error)
+	// Secret returns the logins that one Secret holds, as a dockerconfigjson
+	// document, where a policy says which Secret to read a repository with. A
+	// Refusal says that there are none that may be had; other errors are worth a
+	// retry. Nil means that no Secret can be read.
+	Secret func(ctx context.Context, namespace, name string) ([]byte, error)
 	// Config returns a docker config.json that is used for everybody, where the
 	// pull secrets name no login for a repository. Nil means none.
 	Config func() ([]byte, error)
@@ -98,10 +105,15 @@ type credentials struct {
 	who    verify.Subject
 	pull   [][]byte
 	config []byte
+	// named is set if a policy has named the Secrets: then nothing else counts.
+	named bool
 }
 
-func (r *Registry) credentials(ctx context.Context, who verify.Subject) (c credentials, err error) {
+func (r *Registry) credentials(ctx context.Context, who verify.Subject, secrets []string) (c credentials, err error) {
 	c.who = who
+	if len(secrets) > 0 {
+		return r.named(ctx, c, secrets)
+	}
 	if r.options.Credentials != nil {
 		if c.pull, err = r.options.Credentials(ctx, who); err != nil {
 			return c, fmt.Errorf("read pull secrets of namespace %q: %w", who.Namespace, err)
@@ -113,10 +125,32 @@ func (r *Registry) credentials(ctx context.Context, who verify.Subject) (c crede
 	return c, err
 }
 
+func (r *Registry) named(ctx context.Context, c credentials, secrets []string) (credentials, error) {
+	c.named = true
+	for _, name := range secrets {
+		if r.options.Secret == nil {
+			return c, run.Refuse(v1alpha1.ReasonPolicyUnusable, "Secret %q of namespace %q: no Secret can be read here", name, c.who.Namespace)
+		}
+		logins, err := r.options.Secret(ctx, c.who.Namespace, name)
+		if err != nil {
+			return c, fmt.Errorf("read logins from Secret %q of namespace %q: %w", name, c.who.Namespace, err)
+		}
+		if len(logins) == 0 {
+			return c, run.Refuse(v1alpha1.ReasonPolicyUnusable, "Secret %q of namespace %q holds no login: make one with kubectl create secret docker-registry", name, c.who.Namespace)
+		}
+		if _, err := pullSecrets([][]byte{logins}); err != nil {
+			return c, run.Refuse(v1alpha1.ReasonPolicyUnusable, "Secret %q of namespace %q: %v", name, c.who.Namespace, err)
+		}
+		c.pull = append(c.pull, logins)
+	}
+	return c, nil
+}
+
 // hash covers the documents with their lengths, so that moving bytes from one
 // to the next changes it.
 func (c credentials) hash() [sha256.Size]byte {
 	h := sha256.New()
+	fmt.Fprintf(h, "named %t:", c.named)
 	for _, d := range append([][]byte{c.config}, c.pull...) {
 		fmt.Fprintf(h, "%d:", len(d))
 		h.Write(d)
@@ -131,6 +165,9 @@ func (c credentials) keychain(ctx context.Context, last authn.Keychain) (authn.K
 	if err != nil {
 		return nil, fmt.Errorf("parse pull secrets of namespace %q: %w", c.who.Namespace, err)
 	}
+	if c.named {
+		return pull, nil
+	}
 	config, err := pullSecrets([][]byte{c.config})
 	if err != nil {
 		return nil, fmt.Errorf("parse the controller's registry logins: %w", err)
@@ -142,7 +179,13 @@ func (c credentials) keychain(ctx context.Context, last authn.Keychain) (authn.K
 // the same. It is a hash and holds no secret. It reads the pull secrets of who
 // and asks no registry.
 func (r *Registry) Scope(ctx context.Context, who verify.Subject) (string, error) {
-	c, err := r.credentials(ctx, who)
+	return r.ScopeOf(ctx, who)
+}
+
+// ScopeOf is the scope of what Open reads with: of Secrets of who's namespace,
+// where some are named. A Refusal says which of them cannot be used.
+func (r *Registry) ScopeOf(ctx context.Context, who verify.Subject, secrets ...string) (string, error) {
+	c, err := r.credentials(ctx, who, secrets)
 	if err != nil {
 		return "", err
 	}
@@ -150,8 +193,8 @@ func (r *Registry) Scope(ctx context.Context, who verify.Subject) (string, error
 	return hex.EncodeToString(hash[:]), nil
 }
 
-func (r *Registry) session(ctx context.Context, who verify.Subject) (*session, error) {
-	c, err := r.credentials(ctx, who)
+func (r *Registry) session(ctx context.Context, who verify.Subject, secrets []string) (*session, error) {
+	c, err := r.credentials(ctx, who, secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +244,7 @@ func newSession(client *access.Client) (*session, error) {
 // wants tokens, the next one is asked for all of them at once. Names that cannot
 // be read are left out, to be told when they are read.
 func (r *Registry) Expect(ctx context.Context, who verify.Subject, repositories ...string) error {
-	s, err := r.session(ctx, who)
+	s, err := r.session(ctx, who, nil)
 	if err != nil {
 		return err
 	}
@@ -222,13 +265,15 @@ type Repository struct {
 }
 
 // Open prepares to read the repository with the pull rights of who. It sends
-// no request to the registry.
-func (r *Registry) Open(ctx context.Context, repository string, who verify.Subject) (*Repository, error) {
+// no request to the registry. Where Secrets of who's namespace are named, their
+// logins are used and no others, and for this repository alone. A Refusal says
+// which of them cannot be used.
+func (r *Registry) Open(ctx context.Context, repository string, who verify.Subject, secrets ...string) (*Repository, error) {
 	repo, err := parseRepository(repository)
 	if err != nil {
 		return nil, err
 	}
-	s, err := r.session(ctx, who)
+	s, err := r.session(ctx, who, secrets)
 	if err != nil {
 		return nil, err
 	}

@@ -293,7 +293,7 @@ func TestSessionsAreShared(t *testing.T) {
 		opened := make([]*session, 8)
 		for i := range opened {
 			all.Go(func() {
-				s, err := r.session(context.Background(), nobody())
+				s, err := r.session(context.Background(), nobody(), nil)
 				if err != nil {
 					t.Error(err)
 				}

@@ -21,7 +21,7 @@ func policies(e *env.Env, files []string) error {
 		return errors.New("there is no ClusterImagePolicy and no TrustRoot in these files; for a catalog, name its folder")
 	}
 	findings := 0
-	for _, p := range policy.Compile(in).Problems() {
+	for _, p := range policy.Compile(in.Inputs).Problems() {
 		if strings.HasSuffix(p.Message, policyfiles.ErrElsewhere.Error()) {
 			e.Say("? %s: %s", p.Object, p.Message)
 			continue

@@ -5,12 +5,16 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/internal/verify/rule"
 )
@@ -18,8 +22,8 @@ import (
 // Cluster reads the policies and roots of trust of a cluster. The Secrets and
 // ConfigMaps that they name are those of namespace, where the controller runs;
 // what the user may not read closes the policy that names it.
-func Cluster(ctx context.Context, c client.Reader, namespace string) (policy.Inputs, error) {
-	in := policy.Inputs{Rules: rule.Compile, Public: &policy.Root{Public: true}}
+func Cluster(ctx context.Context, c client.Reader, namespace string) (Inputs, error) {
+	in := Inputs{Inputs: policy.Inputs{Rules: rule.Compile, Public: &policy.Root{Public: true}}}
 	var err error
 	if in.Policies, err = list(ctx, c, "v1beta1", "ClusterImagePolicy"); err != nil {
 		return in, err
@@ -42,6 +46,14 @@ func Cluster(ctx context.Context, c client.Reader, namespace string) (policy.Inp
 		object := &corev1.ConfigMap{}
 		err := own(ns, name, object)
 		return object.Data, err
+	}
+	in.Logins = func(ctx context.Context, namespace, name string) ([]byte, error) {
+		object := &corev1.Secret{}
+		err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, object)
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+			return nil, run.Refuse(v1alpha1.ReasonPolicyUnusable, "%v", err)
+		}
+		return image.SecretLogins(string(object.Type), object.Data), err
 	}
 	return in, nil
 }

@@ -5,6 +5,7 @@ package policies
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/image"
+	"github.com/kubernaut/kubernaut/internal/run"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/internal/verify/rule"
 )
@@ -28,10 +32,17 @@ const maxFile = 16 << 20
 // ErrElsewhere ends a message about what only the cluster has.
 var ErrElsewhere = errors.New("it is not in these files, so that the rest was not judged")
 
+// Inputs are what policies are compiled from, and what they name besides.
+type Inputs struct {
+	policy.Inputs
+	// Logins of a Secret that signatures are read with; see image.Options.
+	Logins func(ctx context.Context, namespace, name string) ([]byte, error)
+}
+
 // found is what the files hold.
 type found struct {
-	in      policy.Inputs
-	secrets map[string]map[string][]byte
+	in      Inputs
+	secrets map[string]corev1.Secret
 	maps    map[string]map[string]string
 	// others lets objects of other kinds lie beside.
 	others bool
@@ -40,21 +51,31 @@ type found struct {
 // Files reads ClusterImagePolicy and TrustRoot objects from files, and the
 // Secrets and ConfigMaps that they name from the same. Of a folder it reads all
 // files that end with .yaml, .yml or .json, and leaves out other kinds.
-func Files(names []string) (policy.Inputs, error) {
-	f := &found{secrets: map[string]map[string][]byte{}, maps: map[string]map[string]string{}}
+func Files(names []string) (Inputs, error) {
+	f := &found{secrets: map[string]corev1.Secret{}, maps: map[string]map[string]string{}}
 	for _, name := range names {
 		list, err := f.list(name)
 		if err != nil {
-			return policy.Inputs{}, err
+			return Inputs{}, err
 		}
 		for _, file := range list {
 			if err := f.read(file); err != nil {
-				return policy.Inputs{}, fmt.Errorf("read %s: %w", file, err)
+				return Inputs{}, fmt.Errorf("read %s: %w", file, err)
 			}
 		}
 	}
 	f.in.Rules, f.in.Public = rule.Compile, &policy.Root{Public: true}
-	f.in.Secrets = func(_, name string) (map[string][]byte, error) { return look(f.secrets, name) }
+	f.in.Secrets = func(_, name string) (map[string][]byte, error) {
+		secret, err := look(f.secrets, name)
+		return secret.Data, err
+	}
+	f.in.Logins = func(_ context.Context, _, name string) ([]byte, error) {
+		secret, err := look(f.secrets, name)
+		if err != nil {
+			return nil, run.Refuse(v1alpha1.ReasonPolicyUnusable, "%v", err)
+		}
+		return image.SecretLogins(string(secret.Type), secret.Data), nil
+	}
 	f.in.ConfigMaps = func(_, name string) (map[string]string, error) { return look(f.maps, name) }
 	return f.in, nil
 }
@@ -161,13 +182,12 @@ func (f *found) secret(object []byte) error {
 	if err := json.Unmarshal(object, &s); err != nil {
 		return err
 	}
-	data := s.Data
-	if data == nil {
-		data = map[string][]byte{}
+	if s.Data == nil {
+		s.Data = map[string][]byte{}
 	}
 	for key, text := range s.StringData {
-		data[key] = []byte(text)
+		s.Data[key] = []byte(text)
 	}
-	f.secrets[s.Name] = data
+	f.secrets[s.Name] = s
 	return nil
 }

@@ -23,19 +23,28 @@ func (f *Flags) Add(c *cobra.Command) {
 // Registry returns the way to registries, with the logins that docker or podman
 // keep for the user.
 func (f *Flags) Registry() (*image.Registry, error) {
+	o, err := f.Options()
+	if err != nil {
+		return nil, err
+	}
+	return image.New(o), nil
+}
+
+// Options are those of Registry, for verbs that have more to say.
+func (f *Flags) Options() (image.Options, error) {
 	hosts, err := access.Hosts(f.insecure)
 	if err != nil {
-		return nil, fmt.Errorf("read --insecure-registries: %w", err)
+		return image.Options{}, fmt.Errorf("read --insecure-registries: %w", err)
 	}
 	out := image.Options{Keychain: image.DockerConfig(), Insecure: hosts}
 	if f.ca != "" {
 		data, err := os.ReadFile(f.ca)
 		if err != nil {
-			return nil, fmt.Errorf("read --registry-ca: %w", err)
+			return out, fmt.Errorf("read --registry-ca: %w", err)
 		}
 		if out.Roots, err = access.Roots(data); err != nil {
-			return nil, fmt.Errorf("read --registry-ca, file %s: %w", f.ca, err)
+			return out, fmt.Errorf("read --registry-ca, file %s: %w", f.ca, err)
 		}
 	}
-	return image.New(out), nil
+	return out, nil
 }

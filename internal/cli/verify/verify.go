@@ -42,7 +42,8 @@ func Command(e *env.Env) *cobra.Command {
 		Use: "verify IMAGE|WORKFLOW|CATALOG…", Short: "Judge the signatures of images as the controller would",
 		Long: "Verify takes images by tag or digest, files with Workflows and Actions, and folders with a catalog, and judges every\n" +
 			"image that they name. It reads the policies in the cluster, or those in the files and folders of --policy, together\n" +
-			"with the TrustRoots, Secrets and ConfigMaps that they name. Pull credentials are those of docker or podman.\n\n" +
+			"with the TrustRoots, Secrets and ConfigMaps that they name. Pull credentials are those of docker or podman, but where a\n" +
+			"policy names Secrets for its signatures.\n\n" +
 			"It ends with 0 if all images pass, with 1 if one is refused, and with 2 if one could not be judged.",
 		Example: "  kubernaut verify registry.example.com/kubernaut/actions/git-clone:latest\n" +
 			"  kubernaut verify my-catalog --policy policies -o json",
@@ -76,11 +77,12 @@ func (x *call) run(ctx context.Context, e *env.Env, args []string) error {
 	if err != nil {
 		return err
 	}
-	door, err := x.door.Registry()
+	reached, err := x.door.Options()
 	if err != nil {
 		return err
 	}
-	set := policy.Compile(in)
+	reached.Secret = in.Logins
+	door, set := image.New(reached), policy.Compile(in.Inputs)
 	j := &judge{
 		door: door, who: verify.Subject{Namespace: ns, Kind: "Job", Group: "batch", Version: "v1"},
 		verifier: verifyimage.New(func(context.Context) (*policy.Set, error) { return set, nil }, door),
@@ -101,8 +103,8 @@ func (x *call) run(ctx context.Context, e *env.Env, args []string) error {
 	return sum(verdicts)
 }
 
-func (x *call) policies(ctx context.Context, e *env.Env) (policy.Inputs, error) {
-	in, err := policy.Inputs{}, error(nil)
+func (x *call) policies(ctx context.Context, e *env.Env) (policies.Inputs, error) {
+	in, err := policies.Inputs{}, error(nil)
 	if len(x.files) > 0 {
 		in, err = policies.Files(x.files)
 	} else {

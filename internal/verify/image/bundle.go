@@ -10,6 +10,7 @@ import (
 
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/policy"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 
 // listBundles reads cosign's second format: Sigstore bundles that refer to the
 // image.
-func listBundles(ctx context.Context, repo *images.Repository, img verify.Image, _ place) ([]exhibit, error) {
+func listBundles(ctx context.Context, repo *images.Repository, img verify.Image, _ policy.Source) ([]exhibit, error) {
 	referrers, err := repo.Referrers(ctx, img.Digest)
 	if err != nil {
 		return nil, err

@@ -101,11 +101,11 @@ func (j *judge) done() bool {
 }
 
 // seek returns the demands that something from here could satisfy.
-func (j *judge) seek(from source, at place) []*demand {
+func (j *judge) seek(from source, at policy.Source) []*demand {
 	var all []*demand
 	for _, t := range j.trials {
 		for _, d := range t.demands {
-			if !t.passed && d.place() == at && d.accepts(from.format) && from.serves(d) {
+			if !t.passed && d.authority.Source.Equal(at) && d.accepts(from.format) && from.serves(d) {
 				all = append(all, d)
 			}
 		}
@@ -114,7 +114,7 @@ func (j *judge) seek(from source, at place) []*demand {
 }
 
 // hear reads exhibits until nothing more is needed.
-func (j *judge) hear(ctx context.Context, from source, at place, exhibits []exhibit, listErr error) {
+func (j *judge) hear(ctx context.Context, from source, at policy.Source, exhibits []exhibit, listErr error) {
 	found := &finding{format: from.format, listed: len(exhibits)}
 	j.findings = append(j.findings, found)
 	found.fault(listErr)

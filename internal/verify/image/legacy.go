@@ -15,6 +15,7 @@ import (
 
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/policy"
 )
 
 const (
@@ -28,8 +29,8 @@ const (
 
 // listLegacy reads cosign's first format: a manifest under a tag made of the
 // image's digest, each layer one payload, with the signature as annotation.
-func listLegacy(ctx context.Context, repo *images.Repository, img verify.Image, at place) ([]exhibit, error) {
-	layers, err := listLayers(ctx, repo, img, at.tagPrefix, signatureSuffix)
+func listLegacy(ctx context.Context, repo *images.Repository, img verify.Image, at policy.Source) ([]exhibit, error) {
+	layers, err := listLayers(ctx, repo, img, at.TagPrefix, signatureSuffix)
 	var exhibits []exhibit
 	for _, layer := range layers {
 		exhibits = append(exhibits, exhibit{kind: signPredicate, read: func(ctx context.Context) (*evidence, error) {
@@ -41,8 +42,8 @@ func listLegacy(ctx context.Context, repo *images.Repository, img verify.Image, 
 
 // listAttestations reads statements of the same format, each layer an envelope
 // that holds statement and signature.
-func listAttestations(ctx context.Context, repo *images.Repository, img verify.Image, at place) ([]exhibit, error) {
-	layers, err := listLayers(ctx, repo, img, at.tagPrefix, attestationSuffix)
+func listAttestations(ctx context.Context, repo *images.Repository, img verify.Image, at policy.Source) ([]exhibit, error) {
+	layers, err := listLayers(ctx, repo, img, at.TagPrefix, attestationSuffix)
 	var exhibits []exhibit
 	for _, layer := range layers {
 		exhibits = append(exhibits, exhibit{kind: layer.Annotations[predicateClaim], read: func(ctx context.Context) (*evidence, error) {

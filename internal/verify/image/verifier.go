@@ -19,7 +19,7 @@ import (
 
 // version changes when this package judges differently, which makes cached
 // answers void.
-const version = "2"
+const version = "3"
 
 // Policies returns the policies as they are now. It is asked for each image, so
 // it should answer from memory; an error stops everything.
@@ -49,13 +49,43 @@ func (v *Verifier) Key(ctx context.Context, img verify.Image, who verify.Subject
 	if err != nil {
 		return verify.Key{}, fmt.Errorf("verify image %s: %w", img, err)
 	}
+	named, err := v.named(ctx, img, who, matched)
+	if err != nil {
+		return verify.Key{}, err
+	}
+	scope += named
 	return verify.Key{PolicySet: set.Hash(), Policies: names(matched), Version: version, Scope: scope}, nil
+}
+
+// named is the scope of all Secrets that policies name, also for authorities that
+// will not be asked: one that cannot be read closes its policy, whichever of its
+// authorities would have been enough.
+func (v *Verifier) named(ctx context.Context, img verify.Image, who verify.Subject, matched []policy.Compiled) (all string, err error) {
+	for _, p := range matched {
+		for _, a := range p.Authorities {
+			if len(a.Source.PullSecrets) == 0 {
+				continue
+			}
+			one, err := v.registry.ScopeOf(ctx, who, a.Source.PullSecrets...)
+			if _, refused := run.AsRefusal(err); refused {
+				return "", unusable(img, p, fmt.Sprintf("authority %s: signaturePullSecrets: %v", a.Name, err))
+			}
+			if err != nil {
+				return "", fmt.Errorf("verify image %s by ClusterImagePolicy %q: %w", img, p.Name, err)
+			}
+			all += " " + one
+		}
+	}
+	return all, nil
 }
 
 // Verify lets an image run that is signed as all policies naming it demand.
 func (v *Verifier) Verify(ctx context.Context, img verify.Image, who verify.Subject) (verify.Result, error) {
 	set, matched, err := v.match(ctx, img, who)
 	if err != nil {
+		return verify.Result{}, err
+	}
+	if _, err := v.named(ctx, img, who, matched); err != nil {
 		return verify.Result{}, err
 	}
 	ctx, cancel := v.registry.Bound(ctx)
@@ -121,7 +151,7 @@ func names(matched []policy.Compiled) []string {
 // source is one way in which signatures are kept.
 type source struct {
 	format policy.Format
-	list   func(ctx context.Context, repo *images.Repository, img verify.Image, at place) ([]exhibit, error)
+	list   func(ctx context.Context, repo *images.Repository, img verify.Image, at policy.Source) ([]exhibit, error)
 	// serves reports whether what is kept here could be what is asked for.
 	serves func(d *demand) bool
 }
@@ -138,22 +168,13 @@ func sources() []source {
 	}
 }
 
-// place is where the signatures of an authority are.
-type place struct {
-	// repository is empty for the image's own.
-	repository, tagPrefix string
-}
-
-func (d *demand) place() place {
-	return place{d.authority.Source.Repository, d.authority.Source.TagPrefix}
-}
-
-func (j *judge) places() []place {
-	var all []place
+// places are where the signatures of all authorities are.
+func (j *judge) places() []policy.Source {
+	var all []policy.Source
 	for _, t := range j.trials {
 		for _, d := range t.demands {
-			if !slices.Contains(all, d.place()) {
-				all = append(all, d.place())
+			if !slices.ContainsFunc(all, d.authority.Source.Equal) {
+				all = append(all, d.authority.Source)
 			}
 		}
 	}
@@ -165,7 +186,7 @@ func (j *judge) places() []place {
 // in any case.
 func (v *Verifier) hear(ctx context.Context, j *judge, who verify.Subject) error {
 	for _, at := range j.places() {
-		repo, err := v.registry.Open(ctx, cmp.Or(at.repository, j.img.Repository), who)
+		repo, err := v.registry.Open(ctx, cmp.Or(at.Repository, j.img.Repository), who, at.PullSecrets...)
 		if err != nil {
 			return images.Explain(err, j.img.String())
 		}

@@ -113,6 +113,10 @@ var (
 	prefixes = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9._-]{0,49}\z`)
 )
 
+// maxPullSecrets bounds what is read from the cluster each time an image is
+// asked for; one login does for one repository.
+const maxPullSecrets = 8
+
 // source must not be a way to have anything but a repository asked.
 func (c *compiler) source(at string, a authority, out *Authority) error {
 	if len(a.Source) == 0 {
@@ -128,9 +132,15 @@ func (c *compiler) source(at string, a authority, out *Authority) error {
 		return fmt.Errorf("%s.oci: %q is no repository with its registry, such as registry.example.com/signatures", at, from.OCI)
 	case from.TagPrefix != "" && !prefixes.MatchString(from.TagPrefix):
 		return fmt.Errorf("%s.tagPrefix: %q is not the beginning of a tag, of at most 50 characters", at, from.TagPrefix)
-	case len(from.SignaturePullSecrets) > 0:
-		return fmt.Errorf("%s.signaturePullSecrets is not supported: add the Secrets to the service account, whose pull secrets are used for signatures too", at)
+	case len(from.SignaturePullSecrets) > maxPullSecrets:
+		return fmt.Errorf("%s.signaturePullSecrets: %d entries, at most %d are read", at, len(from.SignaturePullSecrets), maxPullSecrets)
 	}
 	out.Source = Source{Repository: from.OCI, TagPrefix: from.TagPrefix}
+	for i, secret := range from.SignaturePullSecrets {
+		if !objects.MatchString(secret.Name) {
+			return fmt.Errorf("%s.signaturePullSecrets[%d].name: %q is no name of an object", at, i, secret.Name)
+		}
+		out.Source.PullSecrets = append(out.Source.PullSecrets, secret.Name)
+	}
 	return nil
 }

@@ -144,12 +144,13 @@ func TestKeylessClosed(t *testing.T) {
 		`there is no TrustRoot "gone"`:                            `{keyless: {trustRootRef: gone, ` + who + `}}`,
 		`TrustRoot "broken" cannot be used: spec.sigstoreKeys.certificateAuthorities[0].certChain: after 0 PEM blocks`: `{keyless: {trustRootRef: broken, ` + who + `}}`,
 		"source[0].oci: \"http://registry.example.com/x\" is no repository":                                            `{static: {action: pass}}, {keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: "http://registry.example.com/x"}]}`,
-		`oci: "signatures"`:                 `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: signatures}]}`,
-		`oci: "registry.example.com/../x"`:  `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: registry.example.com/../x}]}`,
-		`oci: "registry.example.com/a:tag"`: `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: "registry.example.com/a:tag"}]}`,
-		`tagPrefix: "../../"`:               `{keyless: {trustRootRef: whole, ` + who + `}, source: [{tagPrefix: ../../}]}`,
-		"signaturePullSecrets is not supported: add the Secrets to the service account": `{keyless: {trustRootRef: whole, ` + who + `}, source: [{signaturePullSecrets: [{name: a}]}]}`,
-		"source: 2 entries, one is read":                                                `{keyless: {trustRootRef: whole, ` + who + `}, source: [{}, {}]}`,
+		`oci: "signatures"`:                               `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: signatures}]}`,
+		`oci: "registry.example.com/../x"`:                `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: registry.example.com/../x}]}`,
+		`oci: "registry.example.com/a:tag"`:               `{keyless: {trustRootRef: whole, ` + who + `}, source: [{oci: "registry.example.com/a:tag"}]}`,
+		`tagPrefix: "../../"`:                             `{keyless: {trustRootRef: whole, ` + who + `}, source: [{tagPrefix: ../../}]}`,
+		`signaturePullSecrets[1].name: "../a" is no name`: `{keyless: {trustRootRef: whole, ` + who + `}, source: [{signaturePullSecrets: [{name: a}, {name: ../a}]}]}`,
+		"signaturePullSecrets: 9 entries, at most 8":      `{keyless: {trustRootRef: whole, ` + who + `}, source: [{signaturePullSecrets: [` + strings.Repeat("{name: a},", 9) + `]}]}`,
+		"source: 2 entries, one is read":                  `{keyless: {trustRootRef: whole, ` + who + `}, source: [{}, {}]}`,
 	} {
 		c := one(t, Compile(Inputs{Policies: [][]byte{object(t, "images: [{glob: \"**\"}]\nauthorities: ["+text+"]")}, TrustRoots: roots}))
 		if !strings.Contains(c.Closed, want) {
@@ -301,12 +302,12 @@ func TestWarnAndModes(t *testing.T) {
 }
 
 func TestSource(t *testing.T) {
-	text := "images: [{glob: \"**\"}]\nauthorities: [{key: {data: " + quoted(publicKey(t)) + "}, source: [{oci: \"localhost:5000/a/b_c\", tagPrefix: v1.}]}]"
+	text := "images: [{glob: \"**\"}]\nauthorities: [{key: {data: " + quoted(publicKey(t)) + "}, source: [{oci: \"localhost:5000/a/b_c\", tagPrefix: v1., signaturePullSecrets: [{name: b}, {name: a}]}]}]"
 	c := one(t, Compile(Inputs{Policies: [][]byte{object(t, text)}}))
 	if c.Closed != "" {
 		t.Fatal(c.Closed)
 	}
-	want := Source{Repository: "localhost:5000/a/b_c", TagPrefix: "v1."}
+	want := Source{Repository: "localhost:5000/a/b_c", TagPrefix: "v1.", PullSecrets: []string{"b", "a"}}
 	if diff := cmp.Diff(want, c.Authorities[0].Source); diff != "" {
 		t.Error(diff)
 	}

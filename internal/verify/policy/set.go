@@ -90,6 +90,15 @@ type Source struct {
 	Repository string
 	// TagPrefix comes before the tags of the legacy format.
 	TagPrefix string
+	// PullSecrets are names of Secrets, in the namespace where the image would
+	// run, with the logins that signatures are read with; none means the pull
+	// secrets of the service account.
+	PullSecrets []string
+}
+
+// Equal reports whether both are the same place, read with the same rights.
+func (s Source) Equal(o Source) bool {
+	return s.Repository == o.Repository && s.TagPrefix == o.TagPrefix && slices.Equal(s.PullSecrets, o.PullSecrets)
 }
 
 // Attestation is a signed statement about an image.
