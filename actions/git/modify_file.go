@@ -13,6 +13,7 @@ import (
 	"github.com/kubernaut/kubernaut/actions/entry"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/gitops/edit"
+	"github.com/kubernaut/kubernaut/gitops/edit/patch"
 	"github.com/kubernaut/kubernaut/gitops/edit/unified"
 	"github.com/kubernaut/kubernaut/gitops/repo"
 	"github.com/kubernaut/kubernaut/internal/run"
@@ -99,7 +100,7 @@ func requested(in contract.Values) (edit.Selector, []edit.Change, []byte, error)
 		if err != nil {
 			return sel, nil, nil, fmt.Errorf("encode patch: %w", err)
 		}
-		if changes, err = edit.Patch(raw); err != nil {
+		if changes, err = patch.ByName(raw); err != nil {
 			return sel, nil, nil, err
 		}
 	}

@@ -236,6 +236,10 @@ const (
 	ReasonEditTemplated = "EditTemplated"
 	// ReasonEditEncrypted: the file is encrypted by SOPS; an edit would break its seal. Change it with the key.
 	ReasonEditEncrypted = "EditEncrypted"
-	// ReasonEditUnsupported: the place cannot be changed byte-exactly (block text, flow map, other kind). Change it by hand.
+	// ReasonEditUnsupported: the place cannot be changed byte-exactly (explicit tag, complex key, other kind). Change it by hand.
 	ReasonEditUnsupported = "EditUnsupported"
+	// ReasonEditTestFailed: a value in the file is not what the patch expects, so nothing was changed. Look at the file again.
+	ReasonEditTestFailed = "EditTestFailed"
+	// ReasonEditSchemaViolated: the schema of the object or chart does not allow the new value. Mend the value.
+	ReasonEditSchemaViolated = "EditSchemaViolated"
 )

@@ -1,20 +1,60 @@
-// Package edit changes values in YAML files byte by byte and proves that nothing else changed.
+// Package edit changes values in YAML and JSON files byte by byte and proves that nothing else changed.
 package edit
 
 import (
+	"bytes"
+
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/gitops/edit/notation"
 	"github.com/kubernaut/kubernaut/internal/run"
+)
+
+// Op is what a Change does.
+type Op string
+
+// The operations. All but Insert, Copy and Move may be repeated: where the
+// wanted state is there already, nothing is changed.
+const (
+	// Set writes a value and the keys that lead to it. Maps are merged into
+	// what stands there, lists replace lists; a single value never replaces a
+	// map or list, nor the other way round.
+	Set Op = ""
+	// Replace makes the place hold exactly the value, whatever stood there.
+	// What both have in common is not touched.
+	Replace Op = "replace"
+	// Insert puts an item before the one at the index, [-] being the end; at a
+	// key it is Replace.
+	Insert Op = "insert"
+	// Append adds a last item to a list, which is made if need be, unless the
+	// list has such an item.
+	Append Op = "append"
+	// Delete takes a key or an item away.
+	Delete Op = "delete"
+	// Test refuses the whole call unless the place holds the value.
+	Test Op = "test"
+	// Copy inserts the value that stands at From.
+	Copy Op = "copy"
+	// Move deletes the value at From and inserts it.
+	Move Op = "move"
 )
 
 // Change asks for one value at one path.
 type Change struct {
+	// Op is Set if empty.
+	Op Op
 	// Path names keys separated by dots, list items as [0] or [name=api]; a
 	// backslash makes the next character a plain one: metadata.labels.app\.kubernetes\.io/name.
+	// A path that begins with a slash is a JSON Pointer: /spec/containers/0.
 	Path string
-	// Value is a string, bool, integer, float, json.Number or nil, and for
-	// keys that do not exist yet also a map[string]any or []any of these. It
-	// is written so that it reads back as this very type.
+	// From is a path too, for Copy and Move.
+	From string
+	// Value is a string, bool, integer, float, json.Number, nil, or a
+	// map[string]any or []any of these. It is written so that it reads back as
+	// this very type. Delete, Copy and Move have none.
 	Value any
+	// Must refuses Replace and Delete of what is not there, and Insert below
+	// what is not there.
+	Must bool
 }
 
 // Selector names one document of a file; empty fields fit everything.
@@ -23,9 +63,10 @@ type Selector struct{ APIVersion, Kind, Name, Namespace string }
 // Edit is one change that was made.
 type Edit struct {
 	Path string
-	// Old and New are the values as text; Old is empty if there was none.
+	// Old and New are the values as text, maps and lists as JSON; Old is empty
+	// if there was none, New if there is none now.
 	Old, New string
-	// Line in the new content, from 1.
+	// Line in the new content, from 1; of what was deleted: where it stood.
 	Line int
 }
 
@@ -39,92 +80,74 @@ type Outcome struct {
 // Changed reports whether anything differs.
 func (o Outcome) Changed() bool { return len(o.Edits) > 0 }
 
-// maxFile bounds what is parsed.
-const maxFile = 4 << 20
+const (
+	// maxFile bounds what is parsed.
+	maxFile = 4 << 20
+	// maxChanges bounds one call: the file is parsed again after each.
+	maxChanges = 1000
+)
 
-// Apply makes the changes to one document of a file. Every byte outside the
-// changed values stays: quotes, comments, line ends, byte order mark, anchors,
-// markers. Missing keys are added behind their siblings. What cannot be done
-// exactly is refused, and then nothing is changed; every error is a
-// *run.Refusal that names file and path.
+// Apply makes the changes to one document of a file, one after the other.
+// Every byte outside the changed values stays: quotes, comments, line ends,
+// byte order mark, anchors, markers. Missing keys are added behind their
+// siblings. What cannot be done exactly is refused, and then nothing is
+// changed; every error is a *run.Refusal that names file and path.
 func Apply(file string, content []byte, sel Selector, changes []Change) (Outcome, error) {
 	flat, err := flatten(changes)
 	if err != nil {
 		return Outcome{}, err
 	}
-	e := editor{file: file, sel: sel}
-	out := Outcome{Content: content}
-	paths := make([]path, 0, len(flat))
-	for _, c := range flat {
-		p, err := parsePath(c.Path)
-		if err != nil {
-			return Outcome{}, err
-		}
-		next, edit, err := e.apply(out.Content, p, c)
-		if err != nil {
-			return Outcome{}, err
-		}
-		if next == nil {
-			continue
-		}
-		out.Content = next
-		out.Edits = append(out.Edits, edit)
-		paths = append(paths, p)
-	}
-	return e.number(out, paths)
-}
-
-// number fills in the lines, which later changes may have moved.
-func (e editor) number(out Outcome, paths []path) (Outcome, error) {
-	if len(paths) == 0 {
-		return out, nil
-	}
-	d, err := e.open(out.Content)
+	d, err := open(file, content, sel)
 	if err != nil {
 		return Outcome{}, err
 	}
-	for i, p := range paths {
-		at, err := d.locate(p)
+	var edits []Edit
+	for _, c := range flat {
+		actions, err := d.expand(c)
 		if err != nil {
 			return Outcome{}, err
 		}
-		out.Edits[i].Line = at.line()
+		if len(edits)+len(actions) > maxChanges {
+			return Outcome{}, refuse(v1alpha1.ReasonEditInvalid, "file %s: more than %d changes at once", file, maxChanges)
+		}
+		for _, a := range actions {
+			next, s, edit, err := d.do(a)
+			if err != nil {
+				return Outcome{}, err
+			}
+			edits = append(s.shift(d.content, edits), edit)
+			d = next
+		}
 	}
-	return out, nil
+	return Outcome{Content: d.content, Edits: edits}, nil
 }
 
-// editor makes changes one after the other, each proven by itself.
-type editor struct {
-	file string
-	sel  Selector
-}
-
-// apply returns nil content if the value is there already.
-func (e editor) apply(content []byte, p path, c Change) ([]byte, Edit, error) {
-	d, err := e.open(content)
+// do makes one action and proves that it did nothing else.
+func (d *document) do(a action) (*document, splice, Edit, error) {
+	where := a.path
+	if a.verb == insertItem {
+		where.segments = where.segments[:len(where.segments)-1]
+	}
+	at, err := d.locate(where)
 	if err != nil {
-		return nil, Edit{}, err
+		return nil, splice{}, Edit{}, err
 	}
-	at, err := d.locate(p)
+	edit := Edit{Path: a.path.text, Line: at.line()}
+	if len(at.missing) == 0 && a.verb != insertItem {
+		edit.Old = notation.Show(at.value)
+	}
+	if a.verb != removeNode {
+		edit.New = notation.Text(a.value)
+	}
+	s, err := d.plan(at, a)
 	if err != nil {
-		return nil, Edit{}, err
+		return nil, splice{}, Edit{}, err
 	}
-	if len(at.missing) == 0 && holds(at.value, c.Value) {
-		return nil, Edit{}, nil
+	if a.verb == insertItem || len(at.missing) > 0 {
+		edit.Line = d.lineOf(s)
 	}
-	splice, err := d.plan(at, c.Value)
-	if err != nil {
-		return nil, Edit{}, err
-	}
-	next := splice.into(content)
-	if err := e.prove(d, at, c.Value, next); err != nil {
-		return nil, Edit{}, err
-	}
-	edit := Edit{Path: c.Path, New: text(c.Value)}
-	if len(at.missing) == 0 {
-		edit.Old = at.value.Value
-	}
-	return next, edit, nil
+	next, err := d.prove(at, a, s.into(d.content))
+	return next, s, edit, err
 }
 
 // splice replaces content[start:end] by text.
@@ -138,6 +161,34 @@ func (s splice) into(content []byte) []byte {
 	out = append(out, content[:s.start]...)
 	out = append(out, s.text...)
 	return append(out, content[s.end:]...)
+}
+
+// shift moves the lines of earlier edits that stand behind the splice.
+func (s splice) shift(content []byte, edits []Edit) []Edit {
+	first := 1 + bytes.Count(content[:s.start], []byte("\n"))
+	gone := bytes.Count(content[s.start:s.end], []byte("\n"))
+	come := bytes.Count([]byte(s.text), []byte("\n"))
+	for i := range edits {
+		if edits[i].Line > first+gone || (s.start == s.end && edits[i].Line == first && come > 0 && s.text[len(s.text)-1] == '\n') {
+			edits[i].Line += come - gone
+		}
+	}
+	return edits
+}
+
+// lineOf is the line of the first thing that a splice adds.
+func (d *document) lineOf(s splice) int {
+	line := 1 + bytes.Count(d.content[:s.start], []byte("\n"))
+	for _, c := range []byte(s.text) {
+		switch c {
+		case '\n':
+			line++
+		case ' ', '\r':
+		default:
+			return line
+		}
+	}
+	return line
 }
 
 func refuse(reason run.Reason, format string, args ...any) error {

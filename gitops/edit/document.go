@@ -2,18 +2,15 @@ package edit
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/gitops/edit/notation"
 )
-
-const byteOrderMark = "\xef\xbb\xbf"
 
 // document is a parsed file and the one document in it that is edited.
 type document struct {
@@ -30,65 +27,53 @@ type document struct {
 
 func (d *document) root() *yaml.Node { return d.all[d.chosen].Content[0] }
 
-func (e editor) open(content []byte) (*document, error) {
-	if err := e.readable(content); err != nil {
+// open parses a file and chooses the document that is edited.
+func open(file string, content []byte, sel Selector) (*document, error) {
+	d, err := read(file, content)
+	if err != nil {
 		return nil, err
 	}
-	all, err := parse(content)
-	if err != nil {
-		return nil, refuse(v1alpha1.ReasonEditInvalid, "file %s is not YAML: %s", e.file, err)
-	}
-	d := &document{file: e.file, content: content, starts: lineStarts(content), all: all, aliased: map[string]bool{}}
-	for _, doc := range all {
-		if isEncrypted(doc) {
-			return nil, refuse(v1alpha1.ReasonEditEncrypted, "file %s is encrypted by SOPS: change it with the key", e.file)
-		}
-		d.collectAliases(doc)
-	}
-	d.chosen, err = e.choose(all)
+	d.chosen, err = d.choose(sel)
 	return d, err
 }
 
+func read(file string, content []byte) (*document, error) {
+	if err := readable(file, content); err != nil {
+		return nil, err
+	}
+	all, err := notation.Parse(content)
+	if err != nil {
+		return nil, refuse(v1alpha1.ReasonEditInvalid, "file %s is not YAML: %s", file, err)
+	}
+	d := &document{file: file, content: content, starts: lineStarts(content), all: all, aliased: map[string]bool{}}
+	for _, doc := range all {
+		if isEncrypted(doc) {
+			return nil, refuse(v1alpha1.ReasonEditEncrypted, "file %s is encrypted by SOPS: change it with the key", file)
+		}
+		d.collectAliases(doc)
+	}
+	return d, nil
+}
+
 // readable refuses what cannot be placed byte by byte.
-func (e editor) readable(content []byte) error {
+func readable(file string, content []byte) error {
 	switch {
 	case len(content) > maxFile:
-		return unsupported("file %s is larger than %d bytes", e.file, maxFile)
+		return unsupported("file %s is larger than %d bytes", file, maxFile)
 	case !utf8.Valid(content):
-		return unsupported("file %s is not UTF-8", e.file)
+		return unsupported("file %s is not UTF-8", file)
 	case bytes.Contains(content, []byte("{{")):
-		return refuse(v1alpha1.ReasonEditTemplated, "file %s is a template ({{): change the values that it is rendered from", e.file)
+		return refuse(v1alpha1.ReasonEditTemplated, "file %s is a template ({{): change the values that it is rendered from", file)
 	case bytes.ContainsAny(content, "\u0085\u2028\u2029"), bytes.Contains(bytes.ReplaceAll(content, []byte("\r\n"), nil), []byte("\r")):
-		return unsupported("file %s has unusual line ends", e.file)
+		return unsupported("file %s has unusual line ends", file)
 	}
 	return nil
 }
 
-func parse(content []byte) (docs []*yaml.Node, err error) {
-	// The parser is a port from C; a slip in it must not end the program.
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("parser gave up: %v", r)
-		}
-	}()
-	decoder := yaml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(content, []byte(byteOrderMark))))
-	for {
-		var n yaml.Node
-		err := decoder.Decode(&n)
-		if errors.Is(err, io.EOF) {
-			return docs, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		docs = append(docs, &n)
-	}
-}
-
 func lineStarts(content []byte) []int {
 	first := 0
-	if bytes.HasPrefix(content, []byte(byteOrderMark)) {
-		first = len(byteOrderMark)
+	if bytes.HasPrefix(content, []byte(notation.ByteOrderMark)) {
+		first = len(notation.ByteOrderMark)
 	}
 	starts := []int{first}
 	for i, b := range content {
@@ -120,27 +105,14 @@ func (d *document) collectAliases(n *yaml.Node) {
 }
 
 func isEncrypted(doc *yaml.Node) bool {
-	seal := field(doc.Content[0], "sops")
-	return seal != nil && field(seal, "mac") != nil
+	seal := notation.Field(doc.Content[0], "sops")
+	return seal != nil && notation.Field(seal, "mac") != nil
 }
 
-// field returns the value of the first such key of a map, nil if there is none.
-func field(n *yaml.Node, key string) *yaml.Node {
-	if n == nil || n.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
-		}
-	}
-	return nil
-}
-
-func (e editor) choose(all []*yaml.Node) (int, error) {
+func (d *document) choose(sel Selector) (int, error) {
 	var found []int
-	for i, doc := range all {
-		if e.sel.fits(doc.Content[0]) {
+	for i, doc := range d.all {
+		if sel.fits(doc.Content[0]) {
 			found = append(found, i)
 		}
 	}
@@ -148,22 +120,22 @@ func (e editor) choose(all []*yaml.Node) (int, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return 0, refuse(v1alpha1.ReasonEditTargetNotFound, "file %s has no document that is %s", e.file, e.sel)
+		return 0, refuse(v1alpha1.ReasonEditTargetNotFound, "file %s has no document that is %s", d.file, sel)
 	}
-	return 0, refuse(v1alpha1.ReasonEditTargetAmbiguous, "file %s has %d documents that are %s: name apiVersion, kind, name or namespace", e.file, len(found), e.sel)
+	return 0, refuse(v1alpha1.ReasonEditTargetAmbiguous, "file %s has %d documents that are %s: name apiVersion, kind, name or namespace", d.file, len(found), sel)
 }
 
 func (s Selector) fits(root *yaml.Node) bool {
 	if root.Kind != yaml.MappingNode && (s != Selector{} || root.Tag == "!!null") {
 		return false
 	}
-	meta := field(root, "metadata")
+	meta := notation.Field(root, "metadata")
 	for _, want := range []struct {
 		value string
 		node  *yaml.Node
 	}{
-		{s.APIVersion, field(root, "apiVersion")}, {s.Kind, field(root, "kind")},
-		{s.Name, field(meta, "name")}, {s.Namespace, field(meta, "namespace")},
+		{s.APIVersion, notation.Field(root, "apiVersion")}, {s.Kind, notation.Field(root, "kind")},
+		{s.Name, notation.Field(meta, "name")}, {s.Namespace, notation.Field(meta, "namespace")},
 	} {
 		if want.value != "" && (want.node == nil || want.node.Value != want.value) {
 			return false

@@ -1,11 +1,14 @@
 package edit
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/gitops/edit/notation"
 )
 
 // place is where a path leads.
@@ -13,6 +16,8 @@ type place struct {
 	path path
 	// key is the key node of value, or nil for list items and the root.
 	key, value *yaml.Node
+	// parent is the collection that value is in, nil for the root.
+	parent *place
 	// trail is the way from the root to value by position, for the proof.
 	trail []int
 	// missing are the keys below value that do not exist yet.
@@ -20,6 +25,9 @@ type place struct {
 	// flow says that value stands inside a flow collection.
 	flow bool
 }
+
+// index is the position of value among the nodes of its parent.
+func (p place) index() int { return p.trail[len(p.trail)-1] }
 
 func (p place) line() int {
 	if p.key != nil {
@@ -39,7 +47,7 @@ func (d *document) locate(p path) (place, error) {
 		if isEmpty(at.value) {
 			return d.absent(at, p.segments[i:])
 		}
-		at.flow = at.flow || at.value.Style&yaml.FlowStyle != 0
+		s = s.resolve(at.value)
 		n, err := d.step(at, s)
 		if err != nil {
 			return place{}, err
@@ -47,14 +55,22 @@ func (d *document) locate(p path) (place, error) {
 		if n < 0 {
 			return d.absent(at, p.segments[i:])
 		}
-		at.key = nil
-		if at.value.Kind == yaml.MappingNode {
-			at.key = at.value.Content[n-1]
-		}
-		at.value, at.trail = at.value.Content[n], append(at.trail, n)
+		at = d.enter(at, n)
 	}
 	return at, d.own(at)
 }
+
+// enter goes to the node at a position of a collection.
+func (d *document) enter(at place, n int) place {
+	in := place{path: at.path, value: at.value.Content[n], parent: &at, flow: at.flow || isFlow(at.value)}
+	in.trail = append(slices.Clone(at.trail), n)
+	if at.value.Kind == yaml.MappingNode {
+		in.key = at.value.Content[n-1]
+	}
+	return in
+}
+
+func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
 
 // isEmpty is a value that keys may be written into: nothing, null or {}.
 func isEmpty(n *yaml.Node) bool {
@@ -83,7 +99,7 @@ func (d *document) step(at place, s segment) (int, error) {
 	case 'k':
 		return d.keyIndex(at, s.key)
 	case 'i':
-		if s.index >= len(n.Content) {
+		if s.index >= len(n.Content) || s.index == atEnd {
 			return 0, refuse(v1alpha1.ReasonEditTargetNotFound, "file %s line %d: %s: the list has %d items", d.file, n.Line, at.path, len(n.Content))
 		}
 		return s.index, nil
@@ -113,7 +129,7 @@ func (d *document) keyIndex(at place, key string) (int, error) {
 func (d *document) matchIndex(at place, s segment) (int, error) {
 	found := -1
 	for i, item := range at.value.Content {
-		v := field(item, s.field)
+		v := notation.Field(item, s.field)
 		if v == nil || v.Kind != yaml.ScalarNode || v.Value != s.value {
 			continue
 		}
@@ -130,7 +146,7 @@ func (d *document) matchIndex(at place, s segment) (int, error) {
 
 func (d *document) absent(at place, rest []segment) (place, error) {
 	for _, s := range rest {
-		if s.kind != 'k' {
+		if s.kind == 'i' || s.kind == 'm' {
 			return place{}, refuse(v1alpha1.ReasonEditTargetNotFound, "file %s line %d: %s: there is no %s, and list items are not made up", d.file, at.line(), at.path, s)
 		}
 		at.missing = append(at.missing, s.key)
@@ -140,10 +156,10 @@ func (d *document) absent(at place, rest []segment) (place, error) {
 
 func (s segment) String() string {
 	switch s.kind {
-	case 'k':
+	case 'k', 'p':
 		return "key " + s.key
 	case 'i':
-		return "a list index"
+		return "list index " + strconv.Itoa(s.index)
 	}
 	return "[" + s.field + "=" + s.value + "]"
 }

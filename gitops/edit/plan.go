@@ -5,28 +5,41 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/kubernaut/kubernaut/gitops/edit/notation"
 )
 
-// plan says which bytes to replace so that the place holds the value.
-func (d *document) plan(at place, v any) (splice, error) {
-	if len(at.missing) > 0 {
-		return d.planInsert(at, v)
+// plan says which bytes to replace. For an item that is inserted, at is its list.
+func (d *document) plan(at place, a action) (splice, error) {
+	v := a.value
+	switch {
+	case a.verb == insertItem:
+		return d.planItem(at, a.path.segments[len(a.path.segments)-1].index, v)
+	case a.verb == removeNode:
+		return d.planRemove(at)
+	case len(at.missing) > 0:
+		return d.planKeys(at, v)
+	case at.value.Style&yaml.TaggedStyle != 0:
+		return splice{}, unsupported("file %s line %d: %s holds a value with an explicit tag, which is not changed byte by byte", d.file, at.line(), at.path)
 	}
-	if isCollection(v) {
-		return splice{}, unsupported("file %s line %d: %s holds a value already and is not replaced by a map or list: name the values in it", d.file, at.line(), at.path)
+	if at.value.Kind == yaml.ScalarNode && !notation.IsCollection(v) {
+		if t, ok := d.token(at); ok {
+			return d.planScalar(at, v, t)
+		}
 	}
-	if at.value.Kind != yaml.ScalarNode {
-		return splice{}, unsupported("file %s line %d: %s holds a map or list, not a single value", d.file, at.line(), at.path)
+	if at.flow {
+		return d.replaceInline(at, v)
 	}
-	t, err := d.token(at)
-	if err != nil {
-		return splice{}, err
-	}
-	s := style{flow: at.flow, json: d.isJSON()}
+	return d.rewrite(at, v)
+}
+
+// planScalar writes a single value over another, with its quotes.
+func (d *document) planScalar(at place, v any, t splice) (splice, error) {
+	s := notation.Style{Flow: at.flow, JSON: d.isJSON()}
 	if at.value.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
-		s.quote = d.content[t.start]
+		s.Quote = d.content[t.start]
 	}
-	written, err := scalar(v, s)
+	written, err := notation.Scalar(v, s)
 	if err != nil {
 		return splice{}, err
 	}
@@ -36,38 +49,25 @@ func (d *document) plan(at place, v any) (splice, error) {
 	return splice{t.start, t.end, written}, nil
 }
 
-func isCollection(v any) bool {
-	switch v.(type) {
-	case map[string]any, []any:
-		return true
-	}
-	return false
-}
-
 func (d *document) isJSON() bool { return strings.HasSuffix(strings.ToLower(d.file), ".json") }
 
-// token finds the bytes of a scalar, without its anchor. An absent value has
-// an empty range behind its key's colon.
-func (d *document) token(at place) (splice, error) {
+// token finds the bytes of a scalar that stands on one line, without its
+// anchor. An absent value has an empty range behind its key's colon.
+func (d *document) token(at place) (splice, bool) {
 	n := at.value
-	odd := func(what string) (splice, error) {
-		return splice{}, unsupported("file %s line %d: %s holds %s, which is not changed byte by byte", d.file, n.Line, at.path, what)
-	}
 	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		return odd("block text")
-	}
-	if n.Style&yaml.TaggedStyle != 0 {
-		return odd("a value with an explicit tag")
+		return splice{}, false
 	}
 	if n.Value == "" && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 {
-		return d.afterColon(at)
+		colon := d.afterColon(at.key)
+		return splice{start: colon, end: colon}, colon >= 0 && n.Anchor == ""
 	}
 	start := d.skipAnchor(d.offset(n), n)
 	end := scanScalar(d.content, start, n)
-	if end < 0 {
-		return odd("text over several lines")
+	if end < 0 || bytes.IndexByte(d.content[start:end], '\n') >= 0 {
+		return splice{}, false
 	}
-	return splice{start: start, end: end}, nil
+	return splice{start: start, end: end}, true
 }
 
 func (d *document) skipAnchor(at int, n *yaml.Node) int {
@@ -81,22 +81,23 @@ func (d *document) skipAnchor(at int, n *yaml.Node) int {
 	return at
 }
 
-// afterColon is where the value of "key:" belongs.
-func (d *document) afterColon(at place) (splice, error) {
-	if at.key == nil || at.value.Anchor != "" {
-		return splice{}, unsupported("file %s line %d: %s is empty and has no key of its own", d.file, at.line(), at.path)
+// afterColon is where the value of "key:" belongs, -1 if that cannot be said.
+func (d *document) afterColon(key *yaml.Node) int {
+	if key == nil || key.Kind != yaml.ScalarNode || key.Anchor != "" || key.Style&yaml.TaggedStyle != 0 {
+		return -1
 	}
-	end := scanScalar(d.content, d.offset(at.key), at.key)
+	end := scanScalar(d.content, d.offset(key), key)
 	for end >= 0 && end < len(d.content) && d.content[end] == ' ' {
 		end++
 	}
 	if end < 0 || end >= len(d.content) || d.content[end] != ':' {
-		return splice{}, unsupported("file %s line %d: the key of %s is written in an unusual way", d.file, at.line(), at.path)
+		return -1
 	}
-	return splice{start: end + 1, end: end + 1}, nil
+	return end + 1
 }
 
-// scanScalar returns the end of the scalar at start, -1 if it is not on one line.
+// scanScalar returns the end of the scalar at start, -1 if it is plain text
+// over several lines.
 func scanScalar(content []byte, start int, n *yaml.Node) int {
 	if start >= len(content) {
 		return -1
@@ -106,7 +107,7 @@ func scanScalar(content []byte, start int, n *yaml.Node) int {
 		return scanQuoted(content, start, '"')
 	case n.Style&yaml.SingleQuotedStyle != 0:
 		return scanQuoted(content, start, '\'')
-	case bytes.HasPrefix(content[start:], []byte(n.Value)):
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 && bytes.HasPrefix(content[start:], []byte(n.Value)):
 		return start + len(n.Value)
 	}
 	return -1
@@ -116,7 +117,7 @@ func scanQuoted(content []byte, start int, quote byte) int {
 	if content[start] != quote {
 		return -1
 	}
-	for i := start + 1; i < len(content) && content[i] != '\n'; i++ {
+	for i := start + 1; i < len(content); i++ {
 		switch {
 		case content[i] == '\\' && quote == '"':
 			i++

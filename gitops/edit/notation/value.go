@@ -1,6 +1,8 @@
-package edit
+// Package notation says how values are written in YAML and JSON, and reads them back.
+package notation
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -13,23 +15,24 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/run"
 )
 
-// style says how a scalar may be written.
-type style struct {
-	quote byte // '"', '\'' or 0 for plain where possible
-	flow  bool // inside [] or {}
-	json  bool // strings must have double quotes
+// Style says how a scalar may be written.
+type Style struct {
+	Quote byte // '"', '\'' or 0 for plain where possible
+	Flow  bool // inside [] or {}
+	JSON  bool // strings must have double quotes
 }
 
-// scalar writes a value so that it reads back as the same type.
-func scalar(v any, s style) (string, error) {
+// Scalar writes a value so that it reads back as the same type.
+func Scalar(v any, s Style) (string, error) {
 	if text, ok := v.(string); ok {
-		return quoted(text, s)
+		return Quoted(text, s)
 	}
 	n, err := number(v)
 	if err != nil {
-		return "", refuse(v1alpha1.ReasonEditInvalid, "%s", err)
+		return "", run.Refuse(v1alpha1.ReasonEditInvalid, "%s", err)
 	}
 	return n, nil
 }
@@ -47,16 +50,17 @@ func number(v any) (string, error) {
 	return "", fmt.Errorf("value of type %T cannot be written", v)
 }
 
-func quoted(text string, s style) (string, error) {
+// Quoted writes text, plain where that means the same.
+func Quoted(text string, s Style) (string, error) {
 	if !utf8.ValidString(text) {
-		return "", refuse(v1alpha1.ReasonEditInvalid, "value is not UTF-8 text")
+		return "", run.Refuse(v1alpha1.ReasonEditInvalid, "value is not UTF-8 text")
 	}
 	switch {
-	case s.json || s.quote == '"' || hasControl(text):
+	case s.JSON || s.Quote == '"' || hasControl(text):
 		return double(text), nil
-	case s.quote == '\'':
+	case s.Quote == '\'':
 		return "'" + strings.ReplaceAll(text, "'", "''") + "'", nil
-	case isPlain(text, s.flow):
+	case isPlain(text, s.Flow):
 		return text, nil
 	}
 	return double(text), nil
@@ -119,22 +123,22 @@ func looksTyped(text string) bool {
 		regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?$`).MatchString(text)
 }
 
-// node is the value as a parser should read it back.
-func node(v any) (*yaml.Node, error) {
+// Node is the value as a parser should read it back.
+func Node(v any) (*yaml.Node, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
-		return nil, refuse(v1alpha1.ReasonEditInvalid, "value cannot be written: %s", err)
+		return nil, run.Refuse(v1alpha1.ReasonEditInvalid, "value cannot be written: %s", err)
 	}
-	docs, err := parse(raw)
+	docs, err := Parse(raw)
 	if err != nil || len(docs) != 1 {
-		return nil, refuse(v1alpha1.ReasonEditInvalid, "value cannot be written: %v", err)
+		return nil, run.Refuse(v1alpha1.ReasonEditInvalid, "value cannot be written: %v", err)
 	}
 	return docs[0].Content[0], nil
 }
 
-// holds reports whether n already has the value, whatever it is written like.
-func holds(n *yaml.Node, v any) bool {
-	want, err := node(v)
+// Holds reports whether n already has the value, whatever it is written like.
+func Holds(n *yaml.Node, v any) bool {
+	want, err := Node(v)
 	return err == nil && n.Kind != yaml.AliasNode && sameData(n, want)
 }
 
@@ -158,7 +162,7 @@ func sameData(a, b *yaml.Node) bool {
 
 func sameMap(a, b *yaml.Node) bool {
 	for i := 0; i < len(a.Content); i += 2 {
-		if other := field(b, a.Content[i].Value); other == nil || !sameData(a.Content[i+1], other) {
+		if other := Field(b, a.Content[i].Value); other == nil || !sameData(a.Content[i+1], other) {
 			return false
 		}
 	}
@@ -171,8 +175,29 @@ func sameScalar(a, b *yaml.Node) bool {
 	return a.Decode(&x) == nil && b.Decode(&y) == nil && reflect.DeepEqual(x, y)
 }
 
-// text shows a value to people.
-func text(v any) string {
+// Decode reads JSON and keeps numbers as they are written.
+func Decode(raw []byte) (any, error) {
+	var v any
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	err := decoder.Decode(&v)
+	return v, err
+}
+
+// Show is a node as people read it: a single value as it is, else JSON.
+func Show(n *yaml.Node) string {
+	if n.Kind == yaml.ScalarNode {
+		return n.Value
+	}
+	v, err := Data(n)
+	if err != nil {
+		return "{…}"
+	}
+	return Text(v)
+}
+
+// Text shows a value to people.
+func Text(v any) string {
 	if s, ok := v.(string); ok {
 		return s
 	}
