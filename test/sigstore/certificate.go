@@ -62,9 +62,12 @@ func (s *Services) Intermediate(t testing.TB, from, until time.Time) {
 	}
 }
 
+// Chain is what Fulcio's certificates hang on, the root last.
+func (s *Services) Chain() []*x509.Certificate { return []*x509.Certificate{s.issuer, s.top} }
+
 // leaf certifies a key for an e-mail address.
 func (s *Services) leaf(email, issuer string, key crypto.PublicKey) (*x509.Certificate, error) {
-	from := time.Now().Add(-time.Minute)
+	from := time.Now().Add(-s.Issued - time.Minute)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), EmailAddresses: []string{email}, NotBefore: from, NotAfter: from.Add(10 * time.Minute),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},

@@ -42,6 +42,9 @@ type Services struct {
 	Certificates atomic.Int64
 	// Promises in the certificates that Fulcio issues next; none at first.
 	Promises Promises
+	// Issued and Entered are how long ago Fulcio and the Rekor of version 1 take
+	// the present to be; the timestamp authority knows the time.
+	Issued, Entered time.Duration
 
 	logged              *ca.VirtualSigstore
 	second              *tree
@@ -180,7 +183,7 @@ func (s *Services) certify(body io.Reader, r *http.Request) ([]byte, error) {
 	}
 	s.Certificates.Add(1)
 	var chain []string
-	for _, c := range []*x509.Certificate{leaf, s.issuer, s.top} {
+	for _, c := range append([]*x509.Certificate{leaf}, s.Chain()...) {
 		chain = append(chain, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
 	}
 	return json.Marshal(map[string]any{"signedCertificateEmbeddedSct": map[string]any{"chain": map[string]any{"certificates": chain}}})
@@ -212,7 +215,7 @@ func (s *Services) entry(body io.Reader) (id string, data []byte, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	payload := tlog.RekorPayload{LogID: log, IntegratedTime: time.Now().Unix(), LogIndex: 1000, Body: base64.StdEncoding.EncodeToString(canonical)}
+	payload := tlog.RekorPayload{LogID: log, IntegratedTime: time.Now().Add(-s.Entered).Unix(), LogIndex: 1000, Body: base64.StdEncoding.EncodeToString(canonical)}
 	promise, err := s.logged.RekorSignPayload(payload)
 	if err != nil {
 		return "", nil, err

@@ -107,10 +107,10 @@ func TestAttack7_TheSameEntryTwice(t *testing.T) {
 	for how, services := range ways(s) {
 		img, other := w.push("actions/a", how), w.push("actions/a", "other than "+how)
 		v := w.demanding(s, person(me, ""))
-		own := w.identified(img, services)
+		own := w.identifiedAs(img, services)
 		if len(own.entries()) == 0 {
 			for _, from := range []string{"first log", "second log and timestamp"} {
-				strange := w.identified(other, ways(s)[from]).entries()[0]
+				strange := w.identifiedAs(other, ways(s)[from]).entries()[0]
 				w.attach(img, own.with(strange, strange), signPredicate)
 			}
 			refuse(t, v, img, v1alpha1.ReasonSignatureInvalid, "one by "+me)
@@ -155,54 +155,4 @@ func TestAttack7_Promises(t *testing.T) {
 			}
 		}
 	}
-}
-
-// bundled is a bundle that can be taken apart.
-type bundled struct {
-	testing.TB
-	fields map[string]any
-}
-
-// identified signs img by identity and attaches nothing yet.
-func (w *world) identified(img verify.Image, services sign.Services) bundled {
-	w.Helper()
-	by, err := sign.Keyless(sigstore.Token(me), services)
-	if err != nil {
-		w.Fatal(err)
-	}
-	b := bundled{TB: w}
-	if err := json.Unmarshal(w.bundle(img, signPredicate, by), &b.fields); err != nil {
-		w.Fatal(err)
-	}
-	return b
-}
-
-func (b bundled) material() map[string]any {
-	return b.fields["verificationMaterial"].(map[string]any)
-}
-
-// entries of transparency logs.
-func (b bundled) entries() []json.RawMessage {
-	b.Helper()
-	var out []json.RawMessage
-	list, _ := b.material()["tlogEntries"].([]any)
-	for _, e := range list {
-		text, err := json.Marshal(e)
-		if err != nil {
-			b.Fatal(err)
-		}
-		out = append(out, text)
-	}
-	return out
-}
-
-// with is the bundle with other entries.
-func (b bundled) with(entries ...json.RawMessage) []byte {
-	b.Helper()
-	b.material()["tlogEntries"] = entries
-	text, err := json.Marshal(b.fields)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return text
 }

@@ -22,6 +22,8 @@ const (
 	// signPredicate tells a signature from an attestation: somebody who attests
 	// what is inside an image does not say that it may run.
 	signPredicate = "https://sigstore.dev/cosign/sign/v1"
+	// statementV1 and statementV01 are read alike; cosign 2 writes the older one.
+	statementV1, statementV01 = "https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"
 )
 
 // listBundles reads cosign's second format: Sigstore bundles that refer to the

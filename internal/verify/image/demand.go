@@ -136,6 +136,10 @@ func (d *demand) statement(ctx context.Context, s signer, entity sgverify.Signed
 	if result.Statement == nil {
 		return ruling{outcome: ofOtherType, text: fmt.Sprintf("a bundle by this %s signs bare bytes and holds no statement", s.kind())}
 	}
+	// What a version that nobody knows yet means by subject and predicate is open.
+	if version := result.Statement.GetType(); version != statementV1 && version != statementV01 {
+		return ruling{outcome: ofOtherType, text: fmt.Sprintf("a statement of the unknown type %q", version)}
+	}
 	kind := result.Statement.GetPredicateType()
 	if !d.asks(kind) {
 		return otherType(kind)

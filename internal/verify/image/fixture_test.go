@@ -208,6 +208,11 @@ type layer struct {
 
 func (w *world) writeSig(img verify.Image, layers ...layer) {
 	w.Helper()
+	w.writeLayers(sigTag(w, img), layers...)
+}
+
+func (w *world) writeLayers(at name.Tag, layers ...layer) {
+	w.Helper()
 	var parts []mutate.Addendum
 	for _, l := range layers {
 		kind := cmp.Or(l.mediaType, simpleSigning)
@@ -217,7 +222,7 @@ func (w *world) writeSig(img verify.Image, layers ...layer) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	if err := remote.Write(sigTag(w, img), sig); err != nil {
+	if err := remote.Write(at, sig); err != nil {
 		w.Fatal(err)
 	}
 }

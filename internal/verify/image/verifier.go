@@ -19,7 +19,7 @@ import (
 
 // version changes when this package judges differently, which makes cached
 // answers void.
-const version = "3"
+const version = "4"
 
 // Policies returns the policies as they are now. It is asked for each image, so
 // it should answer from memory; an error stops everything.
