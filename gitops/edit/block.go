@@ -203,7 +203,7 @@ func (d *document) valueEnd(at place, head int) (end int, ok bool) {
 	case isScalar && n.Value == "" && n.Style == 0:
 		return head, true
 	case isScalar:
-		end = scanScalar(d.content, d.offset(n), n)
+		end = notation.ScalarEnd(d.content, d.offset(n), n)
 		return end, end >= 0
 	case isFlow(n):
 		return d.flowEnd(n), true

@@ -5,6 +5,7 @@ import (
 	"bytes"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/gitops/edit/kinds"
 	"github.com/kubernaut/kubernaut/gitops/edit/notation"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
@@ -101,6 +102,7 @@ func Apply(file string, content []byte, sel Selector, changes []Change) (Outcome
 	if err != nil {
 		return Outcome{}, err
 	}
+	first := d
 	var edits []Edit
 	for _, c := range flat {
 		actions, err := d.expand(c)
@@ -119,7 +121,40 @@ func Apply(file string, content []byte, sel Selector, changes []Change) (Outcome
 			d = next
 		}
 	}
+	if err := allowed(first, d); len(edits) > 0 && err != nil {
+		return Outcome{}, err
+	}
 	return Outcome{Content: d.content, Edits: edits}, nil
+}
+
+// allowed refuses values that the type of a Kubernetes object forbids. An
+// object that was wrong before may be changed all the same.
+func allowed(old, new *document) error {
+	before, err := notation.Data(old.root())
+	if err != nil || kinds.Check(before) != nil {
+		return nil
+	}
+	after, err := notation.Data(new.root())
+	if err == nil {
+		err = kinds.Check(after)
+	}
+	if err != nil {
+		return refuse(v1alpha1.ReasonEditSchemaViolated, "file %s: %s", old.file, err)
+	}
+	return nil
+}
+
+// Read returns one document of a file as JSON has it, numbers as json.Number.
+func Read(file string, content []byte, sel Selector) (any, error) {
+	d, err := open(file, content, sel)
+	if err != nil {
+		return nil, err
+	}
+	v, err := notation.Data(d.root())
+	if err != nil {
+		return nil, refuse(v1alpha1.ReasonEditInvalid, "file %s cannot be read as data: %s", file, err)
+	}
+	return v, nil
 }
 
 // do makes one action and proves that it did nothing else.

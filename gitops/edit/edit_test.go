@@ -56,7 +56,7 @@ func TestValuesAreSplicedIn(t *testing.T) {
 		{"plain, with its comment", deployment, limits + "memory", "768Mi", "512Mi ", "768Mi "},
 		{"by index", deployment, "spec.template.spec.containers[1].resources.limits.cpu", "1", "500m", `"1"`},
 		{"number", deployment, "spec.replicas", 3, "replicas: 2", "replicas: 3"},
-		{"text that looks like a number", deployment, "spec.replicas", "3", "replicas: 2", `replicas: "3"`},
+		{"text that looks like a number", "a: 2\n", "a", "3", "2", `"3"`},
 		{"double quotes stay", deployment, "spec.template.spec.containers[name=api].image", "api:2", `"api:1"`, `"api:2"`},
 		{"single quotes stay", deployment, "spec.template.spec.containers[name=sidecar].image", "it's", "'sidecar:1'", "'it''s'"},
 		{"first key in {}", deployment, "metadata.labels.app", "shop", "{app: api,", "{app: shop,"},
@@ -183,6 +183,9 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		{"bad path", "a: 1\n", "a..b", 4, v1alpha1.ReasonEditInvalid},
 		{"bad item", "a: 1\n", "a[x", 4, v1alpha1.ReasonEditInvalid},
 		{"bad value", "a: 1\n", "a", "\xff", v1alpha1.ReasonEditInvalid},
+		{"value that the kind forbids", deployment, "spec.replicas", "3", v1alpha1.ReasonEditSchemaViolated},
+		{"quantity that is none", deployment, "spec.template.spec.containers[name=api].resources.limits.cpu", "half", v1alpha1.ReasonEditSchemaViolated},
+		{"map in a list of text", deployment, "spec.template.spec.containers[name=api].args", []any{map[string]any{"a": 1}}, v1alpha1.ReasonEditSchemaViolated},
 		{"strange value", "a: 1\n", "a", struct{}{}, v1alpha1.ReasonEditInvalid},
 	}
 	for _, c := range cases {

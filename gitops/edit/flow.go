@@ -21,7 +21,7 @@ func (d *document) flowEnd(n *yaml.Node) int {
 	case n.Kind == yaml.ScalarNode && n.Value == "" && n.Style == 0, at >= len(d.content):
 		return -1
 	case n.Kind == yaml.ScalarNode:
-		return scanScalar(d.content, at, n)
+		return notation.ScalarEnd(d.content, at, n)
 	}
 	closer := map[byte]byte{'{': '}', '[': ']'}[d.content[at]]
 	if closer == 0 {

@@ -63,7 +63,7 @@ func (d *document) token(at place) (splice, bool) {
 		return splice{start: colon, end: colon}, colon >= 0 && n.Anchor == ""
 	}
 	start := d.skipAnchor(d.offset(n), n)
-	end := scanScalar(d.content, start, n)
+	end := notation.ScalarEnd(d.content, start, n)
 	if end < 0 || bytes.IndexByte(d.content[start:end], '\n') >= 0 {
 		return splice{}, false
 	}
@@ -86,7 +86,7 @@ func (d *document) afterColon(key *yaml.Node) int {
 	if key == nil || key.Kind != yaml.ScalarNode || key.Anchor != "" || key.Style&yaml.TaggedStyle != 0 {
 		return -1
 	}
-	end := scanScalar(d.content, d.offset(key), key)
+	end := notation.ScalarEnd(d.content, d.offset(key), key)
 	for end >= 0 && end < len(d.content) && d.content[end] == ' ' {
 		end++
 	}
@@ -94,39 +94,4 @@ func (d *document) afterColon(key *yaml.Node) int {
 		return -1
 	}
 	return end + 1
-}
-
-// scanScalar returns the end of the scalar at start, -1 if it is plain text
-// over several lines.
-func scanScalar(content []byte, start int, n *yaml.Node) int {
-	if start >= len(content) {
-		return -1
-	}
-	switch {
-	case n.Style&yaml.DoubleQuotedStyle != 0:
-		return scanQuoted(content, start, '"')
-	case n.Style&yaml.SingleQuotedStyle != 0:
-		return scanQuoted(content, start, '\'')
-	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 && bytes.HasPrefix(content[start:], []byte(n.Value)):
-		return start + len(n.Value)
-	}
-	return -1
-}
-
-func scanQuoted(content []byte, start int, quote byte) int {
-	if content[start] != quote {
-		return -1
-	}
-	for i := start + 1; i < len(content); i++ {
-		switch {
-		case content[i] == '\\' && quote == '"':
-			i++
-		case content[i] != quote:
-		case quote == '\'' && i+1 < len(content) && content[i+1] == quote:
-			i++
-		default:
-			return i + 1
-		}
-	}
-	return -1
 }
