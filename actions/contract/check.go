@@ -8,13 +8,20 @@ import (
 	"time"
 )
 
-// Shapes and bounds of the names and texts in a contract.
+// Shapes of the names in a contract. They are compiled once: a contract is read
+// at each start of a step.
+var (
+	nameShape     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$`)
+	typeShape     = regexp.MustCompile(`^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$`)
+	versionShape  = regexp.MustCompile(`^v(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})$`)
+	fieldShape    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
+	labelShape    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	groupShape    = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,252}$`)
+	resourceShape = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}(/[a-z][a-z-]{0,62})?$`)
+)
+
+// Bounds of the texts in a contract.
 const (
-	nameShape       = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$`
-	typeShape       = `^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$`
-	versionShape    = `^v(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})$`
-	fieldShape      = `^[A-Za-z][A-Za-z0-9_-]{0,62}$`
-	labelShape      = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
 	maxDescription  = 2048
 	maxFields       = 64
 	maxPattern      = 256
@@ -22,10 +29,6 @@ const (
 	versionHint     = "vMAJOR.MINOR.PATCH"
 	descriptionHint = "text of 1 to 2048 bytes"
 )
-
-func matches(shape, s string) bool {
-	return regexp.MustCompile(shape).MatchString(s)
-}
 
 // fillDefaults makes explicit what a document may leave out.
 func fillDefaults(c *Contract) {
@@ -43,11 +46,11 @@ func fillDefaults(c *Contract) {
 func check(f *findings, c Contract) {
 	f.want(c.APIVersion == APIVersion, "apiVersion", c.APIVersion, APIVersion)
 	f.want(c.Kind == Kind, "kind", c.Kind, Kind)
-	f.want(matches(nameShape, c.Metadata.Name), "metadata.name", c.Metadata.Name, `lower-case letters, digits and dashes, or "domain/name"`)
-	f.want(matches(versionShape, c.Metadata.Version), "metadata.version", c.Metadata.Version, versionHint)
+	f.want(nameShape.MatchString(c.Metadata.Name), "metadata.name", c.Metadata.Name, `lower-case letters, digits and dashes, or "domain/name"`)
+	f.want(versionShape.MatchString(c.Metadata.Version), "metadata.version", c.Metadata.Version, versionHint)
 	n := len(c.Spec.Description)
 	f.want(n > 0 && n <= maxDescription, "spec.description", c.Spec.Description, descriptionHint)
-	f.want(matches(typeShape, c.Spec.ActionType), "spec.actionType", c.Spec.ActionType, "domain/name with dashes")
+	f.want(typeShape.MatchString(c.Spec.ActionType), "spec.actionType", c.Spec.ActionType, "domain/name with dashes")
 	f.want(c.Spec.Input == InputEnv || c.Spec.Input == InputStdin, "spec.input", c.Spec.Input, `"env" or "stdin"`)
 	checkInputs(f, c.Spec.Inputs)
 	checkOutputs(f, c.Spec.Outputs)
@@ -82,7 +85,7 @@ func checkInputs(f *findings, inputs []Input) {
 }
 
 func checkName(f *findings, at, name string, names map[string]bool) {
-	f.want(matches(fieldShape, name), at+".name", name, "a letter, then at most 62 letters, digits, dashes and underscores")
+	f.want(fieldShape.MatchString(name), at+".name", name, "a letter, then at most 62 letters, digits, dashes and underscores")
 	f.want(!names[name], at+".name", name, "a name that is used once")
 	names[name] = true
 }
@@ -169,7 +172,7 @@ func checkCredentials(f *findings, credentials []Credential) {
 	names := map[string]bool{}
 	for i, c := range credentials {
 		at := fmt.Sprintf("spec.credentials[%d]", i)
-		f.want(matches(labelShape, c.Name), at+".name", c.Name, "lower-case letters, digits and dashes")
+		f.want(labelShape.MatchString(c.Name), at+".name", c.Name, "lower-case letters, digits and dashes")
 		f.want(!names[c.Name], at+".name", c.Name, "a name that is used once")
 		f.want(len(c.Description) <= maxDescription, at+".description", len(c.Description), "at most 2048 bytes")
 		names[c.Name] = true

@@ -79,10 +79,10 @@ func checkRBAC(f *findings, r RBAC) {
 	for i, p := range r.Permissions {
 		at := fmt.Sprintf("spec.rbac.permissions[%d]", i)
 		f.each(at+".apiGroups", p.APIGroups, "a group without wildcards", func(s string) bool {
-			return s == "" || matches(`^[a-z0-9][a-z0-9.-]{0,252}$`, s)
+			return s == "" || groupShape.MatchString(s)
 		})
 		f.each(at+".resources", p.Resources, "a resource without wildcards", func(s string) bool {
-			return matches(`^[a-z0-9][a-z0-9-]{0,62}(/[a-z][a-z-]{0,62})?$`, s)
+			return resourceShape.MatchString(s)
 		})
 		f.each(at+".verbs", p.Verbs, strings.Join(verbs, ", "), func(s string) bool {
 			return slices.Contains(verbs, s)

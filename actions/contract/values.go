@@ -170,7 +170,7 @@ func sortedKeys(m map[string]any) []string {
 
 // clip keeps a name from outside short and on one line.
 func clip(name string) string {
-	if matches(fieldShape, name) {
+	if fieldShape.MatchString(name) {
 		return name
 	}
 	return show(name)
