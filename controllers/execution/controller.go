@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -82,17 +83,26 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
 	b := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.WorkflowExecution{}, builder.WithPredicates(changed)).
-		Owns(&v1alpha1.ActionExecution{}, builder.WithPredicates(stepNews())).
-		Watches(&v1alpha1.WorkflowExecution{}, handler.EnqueueRequestsFromMapFunc(r.queued), builder.WithPredicates(moves())).
-		Watches(&v1alpha1.Workflow{}, handler.EnqueueRequestsFromMapFunc(r.runsOfWorkflow)).
-		Watches(&v1alpha1.Action{}, handler.EnqueueRequestsFromMapFunc(r.runsNotStarted)).
-		Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(runOfApproval)).
-		Watches(&v1alpha1.ExecutionPolicy{}, handler.EnqueueRequestsFromMapFunc(r.runsNotStarted)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: max(1, opts.MaxConcurrent)})
+	r.Watches(func(of client.Object, news predicate.Predicate, wakes handler.MapFunc) {
+		b = b.Watches(of, handler.EnqueueRequestsFromMapFunc(wakes), builder.WithPredicates(news))
+	})
 	if opts.Changed != nil {
 		b = b.WatchesRawSource(source.Channel(opts.Changed, handler.EnqueueRequestsFromMapFunc(r.queued)))
 	}
 	return b.Complete(r)
+}
+
+// Watches tells add what wakes runs beside a change of their own spec: which
+// kind, which news of it, and the runs that these wake.
+func (r *Reconciler) Watches(add func(of client.Object, news predicate.Predicate, wakes handler.MapFunc)) {
+	all := predicate.Funcs{}
+	add(&v1alpha1.ActionExecution{}, stepNews(), runOfStep)
+	add(&v1alpha1.WorkflowExecution{}, moves(), r.queued)
+	add(&v1alpha1.Workflow{}, all, r.runsOfWorkflow)
+	add(&v1alpha1.Action{}, all, r.runsNotStarted)
+	add(&v1alpha1.Approval{}, all, runOfApproval)
+	add(&v1alpha1.ExecutionPolicy{}, all, r.runsNotStarted)
 }
 
 // view is what of a step can change its run.
@@ -149,6 +159,15 @@ func (r *Reconciler) notStarted(ctx context.Context, opts ...client.ListOption) 
 		}
 	}
 	return out
+}
+
+// runOfStep finds the run that owns a step.
+func runOfStep(_ context.Context, o client.Object) []reconcile.Request {
+	ref := metav1.GetControllerOf(o)
+	if ref == nil || ref.APIVersion != v1alpha1.GroupVersion().String() || ref.Kind != "WorkflowExecution" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: ref.Name}}}
 }
 
 func runOfApproval(_ context.Context, o client.Object) []reconcile.Request {

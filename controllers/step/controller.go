@@ -65,10 +65,18 @@ func New(c client.Client, e events.EventRecorder, opts Options) *Reconciler {
 func Setup(mgr ctrl.Manager, opts Options) error {
 	r := New(mgr.GetClient(), mgr.GetEventRecorder("actionexecution-controller"), opts)
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ActionExecution{}, builder.WithPredicates(changed)).
-		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.stepOfJob), builder.WithPredicates(news(jobState))).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.stepOfPod), builder.WithPredicates(news(podState))).
-		WithOptions(controller.Options{MaxConcurrentReconciles: max(1, opts.MaxConcurrent)}).
-		Complete(r)
+		WithOptions(controller.Options{MaxConcurrentReconciles: max(1, opts.MaxConcurrent)})
+	r.Watches(func(of client.Object, news predicate.Predicate, wakes handler.MapFunc) {
+		b = b.Watches(of, handler.EnqueueRequestsFromMapFunc(wakes), builder.WithPredicates(news))
+	})
+	return b.Complete(r)
+}
+
+// Watches tells add what wakes steps beside a change of their own spec: which
+// kind, which news of it, and the steps that these wake.
+func (r *Reconciler) Watches(add func(of client.Object, news predicate.Predicate, wakes handler.MapFunc)) {
+	add(&batchv1.Job{}, news(jobState), r.stepOfJob)
+	add(&corev1.Pod{}, news(podState), r.stepOfPod)
 }
