@@ -22,6 +22,7 @@ func recipes() []recipe {
 	all := byKey()
 	all = append(all, byPolicy()...)
 	all = append(all, byStatement()...)
+	all = append(all, byRule()...)
 	all = append(all, byPlace()...)
 	return append(all, byCertificate()...)
 }
@@ -83,6 +84,37 @@ func byStatement() []recipe {
 		{name: "attested and the rule in CUE does not hold", sign: attested(provenance, levels), policies: one(attests(cue("predicate: level: >=4")))},
 		{name: "attested and the rule in Rego holds", sign: attested(provenance, levels), policies: one(attests(rego("package sigstore\nisCompliant { input.predicate.level >= 3 }"))), allow: true, peer: true},
 		{name: "attested and the rule in Rego does not hold", sign: attested(provenance, levels), policies: one(attests(rego("package sigstore\nisCompliant { input.predicate.level >= 4 }")))},
+	}
+}
+
+// byRule are policies with a rule over all their authorities.
+func byRule() []recipe {
+	rule := func(language, text string, authorities ...authority) func(*maker) []map[string]any {
+		return spec("policy", map[string]any{"type": language, "data": text}, one(authorities...))
+	}
+	us, them := with(trusts(ours), "name", "us"), with(trusts(other), "name", "them")
+	both := "package sigstore\nisCompliant { count(input.authorityMatches) == 2 }"
+	twice := "package sigstore\nisCompliant { count(input.authorityMatches.us.signatures) == 2 }"
+	open := func(*maker) map[string]any {
+		return map[string]any{"name": "open", "static": map[string]any{"action": "pass"}}
+	}
+	release := with(people(map[string]any{"issuer": issuer, "subject": email}), "name", "person")
+	whole := func(who string) string {
+		return `authorityMatches: {
+			open: static: true
+			person: signatures: [{subject!: "` + who + `", issuer!: "` + issuer + `", ...}]
+			built: attestations: provenance: [{predicateType!: "` + provenance + `", digest!: =~"^sha256:", ...}]
+		}`
+	}
+	ways := all(person(false), attested(provenance, map[string]any{"level": 3}))
+	return []recipe{
+		{name: "signed by both keys as a rule over all authorities demands", sign: all(legacyBy(ours), legacyBy(other)), policies: rule("rego", both, us, them), allow: true, peer: true},
+		{name: "signed by one of the keys that a rule over all authorities demands", sign: legacyBy(ours), policies: rule("rego", both, us, them)},
+		{name: "signed twice by the key as a rule over all authorities demands", sign: all(legacyBy(ours), legacyBy(ours)), policies: rule("rego", twice, us), allow: true, peer: true},
+		{name: "signed once where a rule over all authorities demands it twice", sign: legacyBy(ours), policies: rule("rego", twice, us)},
+		{name: "not signed under a rule over all authorities that holds of nothing", policies: rule("rego", "package sigstore\nisCompliant { true }", us)},
+		{name: "signed by a person and attested as a rule in CUE over all authorities says", sign: ways, policies: rule("cue", whole(email), open, release, attests(nil)), allow: true, peer: true},
+		{name: "signed by another person than a rule in CUE over all authorities says", sign: ways, policies: rule("cue", whole("eve@example.com"), open, release, attests(nil))},
 	}
 }
 

@@ -66,7 +66,12 @@ func readBundle(ctx context.Context, repo *images.Repository, digest v1.Hash) (*
 	if err != nil {
 		return nil, fmt.Errorf("read bundle: %w", err)
 	}
-	return parseBundle(data)
+	e, err := parseBundle(data)
+	if err != nil {
+		return nil, err
+	}
+	e.digest = manifest.Layers[0].Digest.String()
+	return e, nil
 }
 
 func parseBundle(data []byte) (*evidence, error) {

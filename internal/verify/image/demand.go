@@ -25,6 +25,8 @@ type demand struct {
 	// open attestations: those that were not found yet; warnings of the others.
 	open     []policy.Attestation
 	warnings []string
+	// all is set where a rule wants to see everything that counts.
+	all bool
 }
 
 // ruling is what came of holding one signature against one demand.
@@ -37,6 +39,10 @@ type ruling struct {
 	logIndex                 *int64
 	signedAt, notAfter       time.Time
 	warnings                 []string
+	// fits are the attestations that a statement is, and mark what rules over
+	// several authorities see of it.
+	fits []policy.Attestation
+	mark mark
 }
 
 func (d *demand) accepts(f policy.Format) bool {
@@ -48,7 +54,15 @@ func (d *demand) asks(predicateType string) bool {
 	if len(d.authority.Attestations) == 0 {
 		return predicateType == signPredicate
 	}
-	return slices.ContainsFunc(d.open, func(a policy.Attestation) bool { return a.PredicateType == predicateType })
+	return slices.ContainsFunc(d.sought(), func(a policy.Attestation) bool { return a.PredicateType == predicateType })
+}
+
+// sought are the attestations that are still looked for.
+func (d *demand) sought() []policy.Attestation {
+	if d.all {
+		return d.authority.Attestations
+	}
+	return d.open
 }
 
 // check holds a signature against each signer and returns the nearest ruling.
@@ -81,10 +95,16 @@ func (d *demand) rule(ctx context.Context, s signer, e *evidence, img verify.Ima
 		}
 		entity = e.asKey
 	}
+	var got ruling
 	if e.payload != nil {
-		return d.claim(s, entity, e.payload, img)
+		got = d.claim(s, entity, e.payload, img)
+	} else {
+		got = d.statement(ctx, s, entity, img)
 	}
-	return d.statement(ctx, s, entity, img)
+	if d.all && (got.outcome == good || len(got.fits) > 0) {
+		got.mark = newMark(entity, e.digest)
+	}
+	return got
 }
 
 func (s signer) verify(entity sgverify.SignedEntity, artifact sgverify.ArtifactPolicyOption) (*sgverify.VerificationResult, error) {
@@ -171,26 +191,30 @@ func (d *demand) attested(ctx context.Context, s signer, entity sgverify.SignedE
 		return ruling{outcome: ofOtherType, text: fmt.Sprintf("an attestation cannot be read: %v", err)}
 	}
 	var broken []string
-	d.open = slices.DeleteFunc(d.open, func(a policy.Attestation) bool {
+	var fits []policy.Attestation
+	for _, a := range d.sought() {
 		if a.PredicateType != result.Statement.GetPredicateType() {
-			return false
+			continue
 		}
-		if a.Rule == nil {
-			return true
+		if a.Rule != nil {
+			more, err := a.Rule.Evaluate(ctx, document)
+			if err != nil {
+				broken = append(broken, fmt.Sprintf("attestation %s breaks its rule: %v", a.Name, err))
+				continue
+			}
+			d.warnings = append(d.warnings, more...)
 		}
-		more, err := a.Rule.Evaluate(ctx, document)
-		if err != nil {
-			broken = append(broken, fmt.Sprintf("attestation %s breaks its rule: %v", a.Name, err))
-			return false
-		}
-		d.warnings = append(d.warnings, more...)
-		return true
-	})
-	if len(d.open) > 0 {
-		return ruling{outcome: ruleBroken, text: strings.Join(broken, ", ")}
+		fits = append(fits, a)
+	}
+	named := func(a policy.Attestation) func(policy.Attestation) bool {
+		return func(b policy.Attestation) bool { return a.Name == b.Name }
+	}
+	d.open = slices.DeleteFunc(d.open, func(a policy.Attestation) bool { return slices.ContainsFunc(fits, named(a)) })
+	if len(d.open) > 0 || len(fits) == 0 {
+		return ruling{outcome: ruleBroken, text: strings.Join(broken, ", "), fits: fits}
 	}
 	told := d.told(s, entity, result)
-	told.warnings = d.warnings
+	told.warnings, told.fits = d.warnings, fits
 	return told
 }
 

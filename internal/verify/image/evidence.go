@@ -49,6 +49,8 @@ type evidence struct {
 	// asKey is the entity without its certificate, for authorities with keys; nil
 	// if there is no certificate.
 	asKey sgverify.SignedEntity
+	// digest of the stored bytes; empty for a legacy signature.
+	digest string
 }
 
 // outcome of holding one signature against one authority.

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,10 @@ type trial struct {
 	authority string
 	format    policy.Format
 	ruling    ruling
+	// seen is what a rule over the whole policy will judge, and nil without one;
+	// broken is what it said.
+	seen   *seen
+	broken string
 }
 
 // newJudge refuses what no signature can change.
@@ -52,7 +57,7 @@ func newJudge(ctx context.Context, roots *trust.Roots, img verify.Image, matched
 		}
 		if !t.passed && t.later == nil && len(t.demands) == 0 && !p.Warn {
 			return nil, run.Refuse(v1alpha1.ReasonPolicyDenied,
-				"image %s is refused by ClusterImagePolicy %q whatever its signatures: %s", img, p.Name, staticMessage(p))
+				"image %s is refused by ClusterImagePolicy %q whatever its signatures: %s", img, p.Name, cmp.Or(t.broken, staticMessage(p)))
 		}
 		j.trials = append(j.trials, t)
 	}
@@ -66,11 +71,12 @@ func unusable(img verify.Image, p policy.Compiled, why string) error {
 
 func newTrial(ctx context.Context, roots *trust.Roots, p policy.Compiled) (*trial, error) {
 	t := &trial{policy: p}
+	if p.Rule != nil {
+		t.seen = &seen{}
+	}
 	for _, a := range p.Authorities {
 		if a.Static != nil {
-			if a.Static.Pass {
-				t.passed, t.ruling.signer = true, fmt.Sprintf("nobody (policy %s lets it pass unsigned)", p.Name)
-			}
+			t.static(a)
 			continue
 		}
 		d, err := newDemand(ctx, roots, a)
@@ -82,9 +88,26 @@ func newTrial(ctx context.Context, roots *trust.Roots, p policy.Compiled) (*tria
 			t.later = fmt.Errorf("authority %s: %w", a.Name, err)
 			continue
 		}
+		d.all = p.Rule != nil
 		t.demands = append(t.demands, d)
 	}
+	if len(t.demands) == 0 {
+		t.weigh(ctx)
+	}
 	return t, nil
+}
+
+// static takes the answer that is fixed in the policy.
+func (t *trial) static(a policy.Authority) {
+	if !a.Static.Pass {
+		return
+	}
+	t.ruling.signer = fmt.Sprintf("nobody (policy %s lets it pass unsigned)", t.policy.Name)
+	if t.seen != nil {
+		t.seen.at(a.Name).Static = true
+		return
+	}
+	t.passed = true
 }
 
 func staticMessage(p policy.Compiled) string {
@@ -156,8 +179,7 @@ func (j *judge) consider(ctx context.Context, found *finding, e *evidence, wante
 				continue
 			}
 			got := d.check(ctx, e, j.img)
-			if got.outcome == good {
-				t.passed, t.ruling, t.format, t.authority = true, got, found.format, d.authority.Name
+			if t.take(d, found, got) {
 				continue
 			}
 			if nearest == nil || got.outcome > nearest.outcome {
@@ -168,4 +190,16 @@ func (j *judge) consider(ctx context.Context, found *finding, e *evidence, wante
 	if nearest != nil {
 		found.miss(*nearest, byKey)
 	}
+}
+
+// take notes a signature that counts, and reports whether this one does.
+func (t *trial) take(d *demand, found *finding, got ruling) bool {
+	if t.seen != nil {
+		return t.seen.take(d, found, got)
+	}
+	if got.outcome != good {
+		return false
+	}
+	t.passed, t.ruling, t.format, t.authority = true, got, found.format, d.authority.Name
+	return true
 }

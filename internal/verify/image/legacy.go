@@ -97,7 +97,12 @@ func readEnvelope(ctx context.Context, repo *images.Repository, layer v1.Descrip
 	if len(envelope.Signatures) != 1 {
 		return nil, flawed("an attestation has %d signatures, one is read", len(envelope.Signatures))
 	}
-	return newLayered(layer.Annotations, &bundle.Envelope{Envelope: envelope}, nil)
+	e, err := newLayered(layer.Annotations, &bundle.Envelope{Envelope: envelope}, nil)
+	if err != nil {
+		return nil, err
+	}
+	e.digest = layer.Digest.String()
+	return e, nil
 }
 
 // parseSignature is cheap and comes before the request for the payload.

@@ -182,6 +182,9 @@ func (t *trial) demand() string {
 	for _, d := range t.demands {
 		all = append(all, d.String())
 	}
+	if t.broken != "" {
+		return fmt.Sprintf("ClusterImagePolicy %q has a rule over all its authorities, which what they found breaks: %s", t.policy.Name, t.broken)
+	}
 	if len(all) == 0 {
 		all = append(all, "nothing that a signature could be: "+staticMessage(t.policy))
 	}

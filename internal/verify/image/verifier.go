@@ -99,6 +99,7 @@ func (v *Verifier) Verify(ctx context.Context, img verify.Image, who verify.Subj
 		if err := v.hear(ctx, j, who); err != nil {
 			return verify.Result{}, err
 		}
+		j.weigh(ctx)
 	}
 	result, err := j.result()
 	if r, ok := run.AsRefusal(err); ok && r.Reason == v1alpha1.ReasonImageUnsigned {

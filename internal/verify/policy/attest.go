@@ -32,7 +32,7 @@ func (c *compiler) attestations(at string, a authority, out *Authority) error {
 			return fmt.Errorf("%s.name: %q is not a name of its own", at, from.Name)
 		}
 		seen[from.Name] = true
-		one := Attestation{Name: from.Name, PredicateType: from.PredicateType}
+		one := Attestation{Name: from.Name, PredicateType: from.PredicateType, Written: from.PredicateType}
 		if uri, short := predicateTypes()[from.PredicateType]; short {
 			one.PredicateType = uri
 		} else if u, err := url.Parse(from.PredicateType); err != nil || u.Scheme == "" {

@@ -131,7 +131,23 @@ func (c *compiler) fill(out *Compiled, d document[spec]) error {
 		compiled.Name = cmp.Or(a.Name, fmt.Sprintf("authority-%d", i))
 		out.Authorities = append(out.Authorities, compiled)
 	}
-	return nil
+	return c.ruled(out, d.Spec.Policy)
+}
+
+// ruled compiles the rule over all authorities, which knows them by their names.
+func (c *compiler) ruled(out *Compiled, over *rule) (err error) {
+	if over == nil {
+		return nil
+	}
+	names := map[string]bool{}
+	for i, a := range out.Authorities {
+		if names[a.Name] {
+			return fmt.Errorf("spec.authorities[%d].name: %q is the name of two, and the rule of spec.policy could not tell them apart", i, a.Name)
+		}
+		names[a.Name] = true
+	}
+	out.Rule, err = c.rule("spec.policy", *over)
+	return err
 }
 
 func usable(d document[spec]) error {
@@ -142,8 +158,6 @@ func usable(d document[spec]) error {
 		return fmt.Errorf("%s %s is not a %s of %s", d.APIVersion, d.Kind, kind, Group)
 	case d.Spec.Mode != "" && d.Spec.Mode != "enforce" && d.Spec.Mode != "warn":
 		return fmt.Errorf("spec.mode: %q is neither enforce nor warn", d.Spec.Mode)
-	case d.Spec.Policy != nil:
-		return errors.New("spec.policy is not supported: put the rule into the policy of an attestation, where it judges what was signed")
 	case n == 0 || n > maxAuthorities:
 		return fmt.Errorf("spec.authorities: %d entries, 1 to %d are needed", n, maxAuthorities)
 	default:

@@ -233,7 +233,7 @@ func TestAttestations(t *testing.T) {
 		return one(t, Compile(Inputs{Policies: [][]byte{object(t, text)}, Rules: rules, ConfigMaps: maps}))
 	}
 	c := compile(`{name: a, predicateType: slsaprovenance1, policy: {type: cue, configMapRef: {name: rules, key: a}}}, {name: b, predicateType: "https://example.com/x"}`)
-	want := []Attestation{{Name: "a", PredicateType: "https://slsa.dev/provenance/v1", Rule: always{"level: 3"}}, {Name: "b", PredicateType: "https://example.com/x"}}
+	want := []Attestation{{Name: "a", PredicateType: "https://slsa.dev/provenance/v1", Written: "slsaprovenance1", Rule: always{"level: 3"}}, {Name: "b", PredicateType: "https://example.com/x", Written: "https://example.com/x"}}
 	if c.Closed != "" {
 		t.Fatal(c.Closed)
 	}

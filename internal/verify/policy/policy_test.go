@@ -153,7 +153,6 @@ func TestClosed(t *testing.T) {
 	authority := func(text string) string { return glob + "\nauthorities: [" + text + "]" }
 	for name, c := range map[string]struct{ spec, says string }{
 		"unknown mode":          {glob + "\nmode: Enforce\n" + good, `spec.mode: "Enforce" is neither enforce nor warn`},
-		"policy":                {glob + "\npolicy: {type: cue, data: x}\n" + good, "spec.policy is not supported"},
 		"no authorities":        {glob, "spec.authorities: 0 entries"},
 		"unknown field":         {glob + "\nfuture: 1\n" + good, `unknown field "spec.future"`},
 		"wrong case":            {glob + "\nMode: enforce\n" + good, `unknown field "spec.Mode"`},
@@ -200,6 +199,25 @@ func TestClosed(t *testing.T) {
 				t.Errorf("problems are %v", p)
 			}
 		})
+	}
+}
+
+func TestRuleOverAllAuthorities(t *testing.T) {
+	rules := func(_, text string) (Program, error) { return always{text}, nil }
+	for want, c := range map[string]struct {
+		name, more string
+		rules      func(string, string) (Program, error)
+	}{
+		"spec.policy: rules are not understood here":     {"a", "", nil},
+		"includeTypeMeta are not supported":              {"a", ", includeSpec: true", rules},
+		`authorities[1].name: "authority-1" is the name`: {"authority-1", "", rules},
+		"": {"authority-0", "", rules},
+	} {
+		text := fmt.Sprintf("images: [{glob: \"**\"}]\nauthorities: [{name: %s, static: {action: pass}}, {static: {action: pass}}]\npolicy: {type: cue, data: x%s}", c.name, c.more)
+		got := one(t, Compile(Inputs{Policies: [][]byte{object(t, text)}, Rules: c.rules}))
+		if !strings.Contains(got.Closed, want) || (want == "") != (got.Rule == Program(always{"x"})) {
+			t.Errorf("closed with %q, want %q; the rule is %v", got.Closed, want, got.Rule)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"crypto"
+	"errors"
 	"slices"
 )
 
@@ -37,6 +38,9 @@ type Compiled struct {
 	Warn bool
 	// Authorities of which one has to be satisfied; never empty if not Closed.
 	Authorities []Authority
+	// Rule judges what all authorities found together; nil accepts what satisfies
+	// one of them. Where it is set, no two authorities have the same name.
+	Rule Program
 
 	globs []glob
 	match []matcher
@@ -104,16 +108,21 @@ func (s Source) Equal(o Source) bool {
 // Attestation is a signed statement about an image.
 type Attestation struct {
 	Name string
-	// PredicateType is the URI in the statement.
-	PredicateType string
+	// PredicateType is the URI in the statement, Written what the policy says for it.
+	PredicateType, Written string
 	// Rule judges the statement; nil accepts each of its type.
 	Rule Program
 }
 
+// ErrCutShort says that a rule has judged nothing, for lack of time. It is worth
+// a retry.
+var ErrCutShort = errors.New("the rule was cut short")
+
 // Program is a compiled rule in CUE or Rego.
 type Program interface {
 	// Evaluate is pure. An error says in one line which part of the document
-	// breaks the rule; warnings are what the rule wants people to know.
+	// breaks the rule, unless it is ErrCutShort; warnings are what the rule wants
+	// people to know.
 	Evaluate(ctx context.Context, document []byte) (warnings []string, err error)
 }
 
