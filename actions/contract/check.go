@@ -182,7 +182,7 @@ func checkCredentials(f *findings, credentials []Credential) {
 func checkExitCodes(f *findings, codes []ExitCode) {
 	f.want(len(codes) <= maxFields, "spec.exitCodes", len(codes), "at most 64")
 	seen := map[int]bool{}
-	meanings := []string{"success", MeaningRetryable, "terminal", "preconditionFailed", "refused"}
+	meanings := []string{"success", MeaningRetryable, "terminal", MeaningPrecondition, "refused"}
 	for i, c := range codes {
 		at := fmt.Sprintf("spec.exitCodes[%d]", i)
 		f.want(c.Code >= 0 && c.Code <= 255 && !seen[c.Code], at+".code", c.Code, "0 to 255, each once")

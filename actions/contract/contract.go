@@ -20,8 +20,13 @@ const (
 	// ExitRetryable is the exit code of an action that lists none of its own and
 	// met an error that may pass.
 	ExitRetryable = 75
+	// ExitPrecondition is the exit code of one that found the world not as it
+	// needs it and changed nothing.
+	ExitPrecondition = 66
 	// MeaningRetryable of an exit code: the action may be tried again.
 	MeaningRetryable = "retryable"
+	// MeaningPrecondition of an exit code: the world is not as the action needs it.
+	MeaningPrecondition = "preconditionFailed"
 )
 
 // Type of an input or output.
@@ -179,16 +184,10 @@ func (c Contract) Input(name string) (Input, bool) {
 // any list ExitRetryable, which says nothing of what was done before the error,
 // so that the action must be idempotent.
 func (c Contract) RetryableExits() []int {
-	var out []int
-	for _, e := range c.Spec.ExitCodes {
-		if e.Meaning == MeaningRetryable {
-			out = append(out, e.Code)
-		}
-	}
 	if len(c.Spec.ExitCodes) == 0 && c.Spec.Idempotent {
-		out = append(out, ExitRetryable)
+		return []int{ExitRetryable}
 	}
-	return out
+	return c.exits(MeaningRetryable)
 }
 
 // CanonicalType spells an action type with dashes, since early workflows wrote

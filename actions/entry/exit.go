@@ -19,7 +19,7 @@ const (
 	// refusal by another system.
 	ExitTerminal = 65
 	// ExitPrecondition: the world is not as the action needs it; nothing was changed.
-	ExitPrecondition = 66
+	ExitPrecondition = contract.ExitPrecondition
 	// ExitRetryable: the same call may succeed later.
 	ExitRetryable = contract.ExitRetryable
 	// ExitRefused: the action could, but must not.

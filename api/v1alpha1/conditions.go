@@ -108,7 +108,7 @@ const (
 
 // Reasons of steps and runs.
 const (
-	// ReasonStepFailed: an action ended with an error. Read its message and logs.
+	// ReasonStepFailed: an action ended with an error and gave no reason of its own. Read its message and logs.
 	ReasonStepFailed = "StepFailed"
 	// ReasonDependencyFailed: the step was skipped because a step before it did not succeed.
 	ReasonDependencyFailed = "DependencyFailed"
@@ -160,7 +160,8 @@ const (
 	ReasonRetryRefused = "RetryRefused"
 )
 
-// Reasons that an action gives for its own end, in the outputs of its step.
+// Reasons that an action gives for its own end; actions/contract lists these
+// and all others that it may give.
 const (
 	// ReasonPreconditionFailed: the world is not as the action, or a precondition of its step, needs it, and nothing was changed. Mend what the message names.
 	ReasonPreconditionFailed = "PreconditionFailed"

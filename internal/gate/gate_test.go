@@ -169,7 +169,7 @@ func TestWalkFillsInTheCase(t *testing.T) {
 		t.Errorf("step %+v, results %+v", s, c.Results)
 	}
 	want := run.Needs{
-		Idempotent: true, RetryableExits: []int{contract.ExitRetryable}, Timeout: 90 * time.Second, Outputs: []string{"word"}, Credentials: []run.CredentialNeed{{Name: "git", Required: true}},
+		Idempotent: true, RetryableExits: []int{contract.ExitRetryable}, PreconditionExits: []int{contract.ExitPrecondition}, Timeout: 90 * time.Second, Outputs: []string{"word"}, Credentials: []run.CredentialNeed{{Name: "git", Required: true}},
 		Permissions: []run.Permission{{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "patch"}}},
 	}
 	got := Needs(c.Contracts[0])

@@ -21,7 +21,8 @@ func Needs(c contract.Contract) run.Needs {
 		return out
 	}
 	n := run.Needs{
-		Stdin: c.Spec.Input == contract.InputStdin, Idempotent: c.Spec.Idempotent, RetryableExits: c.RetryableExits(),
+		Stdin: c.Spec.Input == contract.InputStdin, Idempotent: c.Spec.Idempotent,
+		RetryableExits: c.RetryableExits(), PreconditionExits: c.PreconditionExits(),
 		Requests: amounts(c.Spec.Resources.Requests), Limits: amounts(c.Spec.Resources.Limits),
 	}
 	if s := c.Spec.SecurityContext; s.RunAsUser != nil {

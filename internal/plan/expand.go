@@ -201,5 +201,16 @@ func (p *pass) gather(step run.Step, d *run.Decision) {
 		return
 	}
 	p.stands[step.Name] = state
-	p.ends[step.Name] = expr.Outcome{Phase: string(state)}
+	p.ends[step.Name] = expr.Outcome{Phase: string(state), Reason: p.first(step.ForEach.Units)}
+}
+
+// first is the reason of the first item that did not succeed, which is what
+// status tells of the step.
+func (p *pass) first(units []string) string {
+	for _, name := range units {
+		if end := p.ends[name]; end.Phase != string(run.Succeeded) && end.Reason != "" {
+			return end.Reason
+		}
+	}
+	return v1alpha1.ReasonSucceeded
 }

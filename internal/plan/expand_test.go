@@ -32,6 +32,7 @@ func TestForEach(t *testing.T) {
 		{"all have ended", "a b<a", `[1,2]`, "a[0]=Succeeded a[1]=Succeeded", "", "start b; wake 1h0m0s"},
 		{"all have ended, as was written down", "a b<a", `[1,2]`, "a=Succeeded a[0]=Succeeded a[1]=Succeeded", "", "start b; wake 1h0m0s"},
 		{"one failed", "a b<a c<a:Failed", `[1,2]`, "a[0]=Failed a[1]=Succeeded", "", "start c; skip b(DependencyFailed); wake 1h0m0s"},
+		{"why one failed", "a? b<a:Always!steps.a.reason=='OutOfMemory' c<a:Always!steps.a.reason=='Succeeded'", `[1,2]`, "a[0]=Succeeded a[1]=Failed", "", "start b; skip c(WhenFalse); wake 1h0m0s"},
 		{"one failed and others have not started", "a", `[1,2]`, "a[0]=Failed", "one", "skip a[1](FailFast); end Failed(OutOfMemory)"},
 		{"one failed and it does not matter", "a? b<a:Always", `[1,2]`, "a[0]=Failed a[1]=Succeeded", "", "start b; wake 1h0m0s"},
 		{"one failed that does not matter and the others go on", "a?", `[1,2]`, "a[0]=Failed", "", "start a[1]; hold a(Waiting); wake 1h0m0s"},

@@ -22,6 +22,8 @@ type Needs struct {
 	Timeout time.Duration
 	// RetryableExits are the exit codes after which the action may be tried again.
 	RetryableExits []int
+	// PreconditionExits are those by which it says that the world is not as it needs it.
+	PreconditionExits []int
 	// Outputs that must be present when the action succeeds.
 	Outputs []string
 }

@@ -36,7 +36,7 @@ type sample struct {
 }
 
 // missing is how a step ends whose Deployment does not exist.
-const missing = "Failed StepFailed"
+const missing = "Failed PreconditionFailed"
 
 var samples = map[string][]sample{
 	"01-restart-pod":         {{}},
@@ -58,7 +58,7 @@ var samples = map[string][]sample{
 	"12-fallback": {{params: params{"deployment": "absent", "spare": "web-12"},
 		steps: map[string]string{"restart": missing, "spare-down": "Skipped EdgeNotTaken"}}},
 	"13-retries": {{params: params{"repository": "http://10.88.0.1:9/nobody/home.git"}, fails: true,
-		steps: map[string]string{"clone": "Failed StepFailed twice"}}},
+		steps: map[string]string{"clone": "Failed TemporaryFailure twice"}}},
 	"14-pull-request": {{params: params{"deployment": "shop", "memory": "128Mi"}}},
 	"15-object-and-array": {{params: params{"file": "deploy/shop.yaml", "labels": []string{"memory"},
 		"values": params{"spec.template.spec.containers[name=shop].resources.limits.memory": "64Mi"}},

@@ -20,6 +20,8 @@ type Outcome struct {
 	Outputs string
 	// Failure is what the action says when it fails.
 	Failure string
+	// Reason that the action itself gives for it; empty if it gives none.
+	Reason run.Reason
 	// Cause, Began and Repeatable say of a failure whether another attempt may mend it.
 	Cause             run.Cause
 	Began, Repeatable bool
@@ -165,7 +167,7 @@ func order(t *testing.T, s Site) {
 func ends(t *testing.T, s Site) {
 	e, r := s.Engine(), Example()
 	s.Script("a", Outcome{Outputs: `{"word":"hi","n":1}`})
-	s.Script("b", Outcome{Failure: "no such deployment"})
+	s.Script("b", Outcome{Failure: "no such deployment", Reason: v1alpha1.ReasonPreconditionFailed})
 	start(t, e, r, r.Steps...)
 	s.Settle()
 	states(t, e, r, run.Succeeded, run.Failed)
@@ -174,7 +176,7 @@ func ends(t *testing.T, s Site) {
 	if err := json.Unmarshal(seen["a"].Outputs, &got); err != nil || got["word"] != "hi" {
 		t.Errorf("outputs = %s, %v", seen["a"].Outputs, err)
 	}
-	if seen["b"].Reason != v1alpha1.ReasonStepFailed || seen["b"].Message == "" || len(seen["b"].Outputs) > 0 {
+	if seen["b"].Reason != v1alpha1.ReasonPreconditionFailed || seen["b"].Message == "" || len(seen["b"].Outputs) > 0 {
 		t.Errorf("b = %+v, want a reason and a message", seen["b"])
 	}
 }

@@ -30,6 +30,9 @@ const (
 	// action may be tried again, for the same reason.
 	idempotent     = "kubernaut.ai/idempotent"
 	retryableExits = "kubernaut.ai/retryable-exits"
+	// preconditionExits is the annotation that lists the exit codes by which the
+	// action says that a precondition does not hold.
+	preconditionExits = "kubernaut.ai/precondition-exits"
 	// containerName of the action in its pod.
 	containerName = "action"
 )
@@ -44,6 +47,7 @@ func Build(ae *v1alpha1.ActionExecution, needs run.Needs) *batchv1.Job {
 			Annotations: map[string]string{
 				declaredOutputs: strings.Join(needs.Outputs, ","),
 				idempotent:      strconv.FormatBool(needs.Idempotent), retryableExits: numbers(needs.RetryableExits),
+				preconditionExits: numbers(needs.PreconditionExits),
 			},
 			OwnerReferences: []metav1.OwnerReference{ownedBy(ae, "ActionExecution", ae.UID)},
 		},

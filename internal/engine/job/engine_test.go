@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -96,7 +97,7 @@ func (s *site) play(ae *v1alpha1.ActionExecution) corev1.PodPhase {
 	case o.Failure != "":
 		st.Phase = v1alpha1.StepFailed
 		st.FailureCause, st.Began, st.Repeatable = v1alpha1.RetryCause(o.Cause), o.Began, o.Repeatable
-		ready(metav1.ConditionFalse, v1alpha1.ReasonStepFailed, o.Failure)
+		ready(metav1.ConditionFalse, cmp.Or(string(o.Reason), v1alpha1.ReasonStepFailed), o.Failure)
 		return corev1.PodFailed
 	}
 	st.Phase = v1alpha1.StepSucceeded

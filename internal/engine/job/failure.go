@@ -23,7 +23,9 @@ func Judge(job *batchv1.Job, pods []corev1.Pod) run.Seen {
 	if seen.State != run.Failed {
 		return seen
 	}
-	if seen.Cause = cause(job, pod, seen.Reason); seen.Cause == "" {
+	seen.Cause = cause(job, pod, seen.Reason)
+	seen.Reason = told(job, pod, seen.Reason) // after its cause, which no word of an action decides
+	if seen.Cause == "" {
 		return seen
 	}
 	seen.Began, seen.Repeatable = began(pod), job.Annotations[idempotent] == "true"
@@ -128,7 +130,7 @@ func podReason(pod *corev1.Pod, status *corev1.ContainerStatus) (run.Reason, str
 	if t.Reason == "OOMKilled" {
 		return v1alpha1.ReasonOutOfMemory, "the action was killed at its memory limit: raise the limit in its contract"
 	}
-	text := strings.TrimSpace(errorOf([]byte(t.Message)))
+	_, text := errorOf([]byte(t.Message))
 	if text == "" {
 		text = t.Reason
 	}

@@ -24,7 +24,7 @@ func at(seconds int) metav1.Time {
 func jobOf(twice bool, conditions ...batchv1.JobCondition) *batchv1.Job {
 	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Name: "run-a", CreationTimestamp: at(0), Annotations: map[string]string{
-			idempotent: strconv.FormatBool(twice), retryableExits: "75,3"}},
+			idempotent: strconv.FormatBool(twice), retryableExits: "75,3", preconditionExits: "66,4"}},
 		Spec:   batchv1.JobSpec{ActiveDeadlineSeconds: ptr.To[int64](60), PodFailurePolicy: failurePolicy()},
 		Status: batchv1.JobStatus{StartTime: ptr.To(at(0)), Conditions: conditions},
 	}

@@ -61,18 +61,19 @@ func parse(message string, declared []string) (json.RawMessage, error) {
 	return compact.Bytes(), nil
 }
 
-// errorOf finds the message of {"error": {"message": …}}, which our actions
-// leave when they fail; any other text is returned as it is.
-func errorOf(message []byte) string {
-	var told struct {
+// errorOf finds reason and message of {"error": {"reason": …, "message": …}},
+// which our actions leave when they fail; any other text is the message as it is.
+func errorOf(message []byte) (run.Reason, string) {
+	var left struct {
 		Error struct {
-			Reason, Message string
+			Reason  run.Reason
+			Message string
 		} `json:"error"`
 	}
-	if err := json.Unmarshal(message, &told); err == nil && told.Error.Message != "" {
-		return told.Error.Message
+	if err := json.Unmarshal(message, &left); err == nil && left.Error.Message != "" {
+		return left.Error.Reason, strings.TrimSpace(left.Error.Message)
 	}
-	return clip(string(message))
+	return "", strings.TrimSpace(clip(string(message)))
 }
 
 // clip shortens what a container wrote to what fits a line.

@@ -8,6 +8,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
@@ -31,9 +32,8 @@ func cause(job *batchv1.Job, pod *corev1.Pod, reason run.Reason) run.Cause {
 		return lost(job)
 	}
 	if t := ending(pod); t != nil && t.Reason != unlocated {
-		codes := strings.Split(job.Annotations[retryableExits], ",")
-		switch code := strconv.Itoa(int(t.ExitCode)); {
-		case slices.Contains(codes, code):
+		switch {
+		case listed(job.Annotations[retryableExits], t.ExitCode):
 			return run.RetryableExit
 		case t.ExitCode <= 128: // an end of its own, whatever became of the pod
 			return ""
@@ -43,6 +43,30 @@ func cause(job *batchv1.Job, pod *corev1.Pod, reason run.Reason) run.Cause {
 		return ""
 	}
 	return lost(job) // killed by whoever deleted the pod
+}
+
+// told is the reason that the action itself gives for a failure that nothing
+// else explains: a word of the list, else what its exit code means.
+func told(job *batchv1.Job, pod *corev1.Pod, reason run.Reason) run.Reason {
+	if reason != v1alpha1.ReasonStepFailed || pod == nil {
+		return reason
+	}
+	t := ending(pod)
+	if t == nil || t.Reason == unlocated {
+		return reason
+	}
+	switch word, _ := errorOf([]byte(t.Message)); {
+	case slices.Contains(contract.Reasons(), string(word)):
+		return word
+	case listed(job.Annotations[preconditionExits], t.ExitCode):
+		return v1alpha1.ReasonPreconditionFailed
+	}
+	return reason
+}
+
+// listed says whether an annotation lists an exit code.
+func listed(codes string, code int32) bool {
+	return slices.Contains(strings.Split(codes, ","), strconv.Itoa(int(code)))
 }
 
 // lost is the cause of a pod that somebody deleted; one that goes with its Job

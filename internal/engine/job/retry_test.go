@@ -141,15 +141,41 @@ func TestAnAttemptIsNotTakenForAnother(t *testing.T) {
 	}
 }
 
+// An action says itself why it failed, by a word of the list or by its exit
+// code; what is repeated stays a matter of exit codes and of what happened.
+func TestReasonThatAnActionGives(t *testing.T) {
+	document := func(reason string) string { return `{"error":{"reason":"` + reason + `","message":"so it is"}}` }
+	for name, c := range map[string]struct {
+		pod    func(*corev1.Pod)
+		reason run.Reason
+		cause  run.Cause
+	}{
+		"a word of the list":              {ended(3, "Error", document("ManagedElsewhere")), v1alpha1.ReasonManagedElsewhere, run.RetryableExit},
+		"not to be repeated":              {ended(65, "Error", document("TemporaryFailure")), v1alpha1.ReasonTemporaryFailure, ""},
+		"a precondition by its code":      {ended(4, "Error", "so it is"), v1alpha1.ReasonPreconditionFailed, ""},
+		"the word before the code":        {ended(66, "Error", document("EditInvalid")), v1alpha1.ReasonEditInvalid, ""},
+		"no word of ours":                 {ended(65, "Error", document("SoItIs")), v1alpha1.ReasonStepFailed, ""},
+		"Timeout, which it was not":       {ended(65, "Error", document("Timeout")), v1alpha1.ReasonStepFailed, ""},
+		"Evicted, which it was not":       {ended(65, "Error", document("Evicted")), v1alpha1.ReasonStepFailed, ""},
+		"evicted, whatever it says":       {both(ended(66, "Error", document("EditInvalid")), disrupted), v1alpha1.ReasonEvicted, run.Infrastructure},
+		"out of memory, whatever it says": {ended(66, "OOMKilled", document("EditInvalid")), v1alpha1.ReasonOutOfMemory, ""},
+	} {
+		seen := Judge(jobOf(false), []corev1.Pod{podOf("x", 1, corev1.PodFailed, c.pod)})
+		if seen.Reason != c.reason || seen.Cause != c.cause || c.cause == "" && c.reason != v1alpha1.ReasonOutOfMemory && !strings.HasSuffix(seen.Message, ": so it is") {
+			t.Errorf("%s: %s, cause %q: %s; want %s, cause %q", name, seen.Reason, seen.Cause, seen.Message, c.reason, c.cause)
+		}
+	}
+}
+
 // Kubernetes never repeats an action by itself; what may be repeated is written
 // at the Job.
 func TestAJobIsNeverRepeatedByKubernetes(t *testing.T) {
 	for _, twice := range []bool{false, true} {
-		j := Build(&v1alpha1.ActionExecution{ObjectMeta: metav1.ObjectMeta{Name: "run-a"}}, run.Needs{Idempotent: twice, RetryableExits: []int{75, 4}})
+		j := Build(&v1alpha1.ActionExecution{ObjectMeta: metav1.ObjectMeta{Name: "run-a"}}, run.Needs{Idempotent: twice, RetryableExits: []int{75, 4}, PreconditionExits: []int{66}})
 		if *j.Spec.BackoffLimit != 0 || len(j.Spec.PodFailurePolicy.Rules) != 1 || j.Spec.PodFailurePolicy.Rules[0].Action != batchv1.PodFailurePolicyActionFailJob {
 			t.Errorf("the Job may repeat its pod: %+v", j.Spec)
 		}
-		if j.Annotations[idempotent] != fmt.Sprint(twice) || j.Annotations[retryableExits] != "75,4" {
+		if j.Annotations[idempotent] != fmt.Sprint(twice) || j.Annotations[retryableExits] != "75,4" || j.Annotations[preconditionExits] != "66" {
 			t.Errorf("annotations %v", j.Annotations)
 		}
 	}

@@ -2,6 +2,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -21,8 +22,9 @@ const maxOutputs = 2048
 type Outcome struct {
 	// Outputs of a success, one JSON object.
 	Outputs json.RawMessage
-	// Failure ends the step with this message.
+	// Failure ends the step with this message, and with Reason or else StepFailed.
 	Failure string
+	Reason  run.Reason
 	// Cause of the failure, if another attempt may mend it.
 	Cause run.Cause
 	// Began and Repeatable say of a failure with a Cause what an engine sees of it.
@@ -78,7 +80,7 @@ func (w *World) end(name string, seen run.Seen) run.Seen {
 	case outcome.Hang:
 		return seen
 	case outcome.Failure != "":
-		seen.State, seen.Reason, seen.Message = run.Failed, v1alpha1.ReasonStepFailed, outcome.Failure
+		seen.State, seen.Reason, seen.Message = run.Failed, cmp.Or(outcome.Reason, v1alpha1.ReasonStepFailed), outcome.Failure
 		seen.Cause, seen.Began, seen.Repeatable = outcome.Cause, outcome.Began, outcome.Repeatable
 	case len(outcome.Outputs) > maxOutputs:
 		seen.State, seen.Reason, seen.Message = run.Failed, v1alpha1.ReasonOutputsInvalid, "the outputs are too long"

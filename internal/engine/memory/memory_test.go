@@ -17,7 +17,7 @@ func TestContract(t *testing.T) {
 			Engine: func() engine.Engine { return New(w) },
 			Settle: w.Advance,
 			Script: func(step string, o enginetest.Outcome) {
-				w.Script(step, Outcome{Outputs: json.RawMessage(o.Outputs), Failure: o.Failure, Hang: o.Hang,
+				w.Script(step, Outcome{Outputs: json.RawMessage(o.Outputs), Failure: o.Failure, Reason: o.Reason, Hang: o.Hang,
 					Cause: o.Cause, Began: o.Began, Repeatable: o.Repeatable})
 			},
 			Occupy: func(r run.Run, step string) func() bool {
