@@ -1,7 +1,6 @@
 package edit
 
 import (
-	"maps"
 	"slices"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
@@ -124,7 +123,7 @@ func (d *document) differenceOfMaps(p path, n *yaml.Node, want map[string]any) [
 			gone = append(gone, action{removeNode, at, nil})
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(want)) {
+	for _, key := range notation.Keys(want) {
 		if !has[key] {
 			out = append(out, action{putValue, p.below(segment{kind: 'k', key: key}), want[key]})
 		}
@@ -285,7 +284,7 @@ func flatten(changes []Change) ([]Change, error) {
 			return nil, err
 		}
 		var nested []Change
-		for _, k := range slices.Sorted(maps.Keys(m)) {
+		for _, k := range notation.Keys(m) {
 			nested = append(nested, Change{Path: p.below(segment{kind: 'k', key: k}).text, Value: m[k]})
 		}
 		deeper, err := flatten(nested)

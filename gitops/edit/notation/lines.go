@@ -1,8 +1,6 @@
 package notation
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -197,9 +195,9 @@ func (l Layout) Entry(key string, v any, indent int) ([]string, error) {
 	return []string{head + " " + written}, err
 }
 
-// Entries writes a map below the lines so far, its keys sorted.
+// Entries writes a map below the lines so far, in the order of Keys.
 func (l Layout) Entries(out []string, m map[string]any, indent int) ([]string, error) {
-	for _, k := range slices.Sorted(maps.Keys(m)) {
+	for _, k := range Keys(m) {
 		lines, err := l.Entry(k, m[k], indent)
 		if err != nil {
 			return nil, err
@@ -245,7 +243,7 @@ func Inline(v any, json bool) (string, error) {
 	var parts []string
 	switch x := v.(type) {
 	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(x)) {
+		for _, key := range Keys(x) {
 			value, err := Inline(x[key], json)
 			if err == nil {
 				value, err = InlineEntry(key, value, json)

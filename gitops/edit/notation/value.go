@@ -3,8 +3,10 @@ package notation
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -123,6 +125,37 @@ func looksTyped(text string) bool {
 		regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?$`).MatchString(text)
 }
 
+// Keys is the order in which a new map is written: as people do, what a thing
+// is comes first, the rest sorted.
+func Keys(m map[string]any) []string {
+	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
+}
+
+func rank(key string) int {
+	first := []string{"op", "apiVersion", "kind", "metadata", "name", "namespace"}
+	if i := slices.Index(first, key); i >= 0 {
+		return i
+	}
+	return len(first)
+}
+
+// inOrder sorts the keys of all maps below a node as they are written.
+func inOrder(n *yaml.Node) {
+	for _, c := range n.Content {
+		inOrder(c)
+	}
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	pairs := slices.Collect(slices.Chunk(n.Content, 2))
+	slices.SortFunc(pairs, func(a, b []*yaml.Node) int {
+		return cmp.Or(cmp.Compare(rank(a[0].Value), rank(b[0].Value)), cmp.Compare(a[0].Value, b[0].Value))
+	})
+	n.Content = slices.Concat(pairs...)
+}
+
 // Node is the value as a parser should read it back.
 func Node(v any) (*yaml.Node, error) {
 	raw, err := json.Marshal(v)
@@ -133,6 +166,7 @@ func Node(v any) (*yaml.Node, error) {
 	if err != nil || len(docs) != 1 {
 		return nil, run.Refuse(v1alpha1.ReasonEditInvalid, "value cannot be written: %v", err)
 	}
+	inOrder(docs[0].Content[0])
 	return docs[0].Content[0], nil
 }
 

@@ -44,7 +44,7 @@ func TestStrategicMerges(t *testing.T) {
 		"an item by its name": {containers(`{"name": "api", "image": "api:2"}`), `"api:1"`, `"api:2"`},
 		"a list of values":    {containers(`{"name": "api", "args": ["--quiet"]}`), "--verbose", "--quiet"},
 		"null deletes":        {containers(`{"name": "api", "args": null}`), "        args:\n        - --verbose\n", ""},
-		"a new item":          {containers(`{"name": "new", "image": "n:1"}`), "            cpu: 500m\n", "            cpu: 500m\n      - image: n:1\n        name: new\n"},
+		"a new item":          {containers(`{"name": "new", "image": "n:1"}`), "            cpu: 500m\n", "            cpu: 500m\n      - name: new\n        image: n:1\n"},
 		"an item is deleted":  {containers(`{"name": "sidecar", "$patch": "delete"}`), "      - name: sidecar\n        image: 'sidecar:1'\n", ""},
 		"a map is replaced":   {containers(`{"name": "api", "resources": {"$patch": "replace", "limits": {"cpu": "1"}}}`), "            memory: 512Mi   # raised in March\n\n            # half a core\n            cpu: 500m", "\n            # half a core\n            cpu: \"1\""},
 		"a new map":           {`{"metadata": {"annotations": {"a": "b", "c": null}}}`, "tier: \"web\"}\n", "tier: \"web\"}\n  annotations:\n    a: b\n"},
