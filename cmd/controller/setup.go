@@ -68,13 +68,13 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, store *settings.Sto
 		return err
 	}
 	if err := execution.Setup(ctx, mgr, execution.Options{
-		Engine: job.NewEngine(mgr.GetClient(), live), Live: live, Now: time.Now, Settings: store.Get, Changed: changed, MaxConcurrent: o.runs,
+		Engine: job.NewEngine(mgr.GetClient(), live, time.Now), Live: live, Now: time.Now, Settings: store.Get, Changed: changed, MaxConcurrent: o.runs,
 		Gate: doors.ofRun(),
 	}); err != nil {
 		return err
 	}
 	if err := step.Setup(mgr, step.Options{
-		Jobs: job.NewSteps(mgr.GetClient(), live), Now: time.Now, MaxConcurrent: o.steps,
+		Jobs: job.NewSteps(mgr.GetClient(), live, time.Now), Now: time.Now, MaxConcurrent: o.steps,
 		Gate: doors.ofStep(),
 	}); err != nil {
 		return err

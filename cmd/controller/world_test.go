@@ -132,9 +132,9 @@ func (s *site) restart() {
 	s.reader = registry
 	doors := newDoors(policies, registry, metrics)
 	clock := func() time.Time { return s.now }
-	s.run = execution.New(s.api, events.NewFakeRecorder(1000), execution.Options{Engine: job.NewEngine(s.api, s.api), Live: s.api, Now: clock,
+	s.run = execution.New(s.api, events.NewFakeRecorder(1000), execution.Options{Engine: job.NewEngine(s.api, s.api, clock), Live: s.api, Now: clock,
 		Settings: func() settings.Settings { return settings.Merge() }, Gate: doors.ofRun()})
-	s.step = step.New(s.api, events.NewFakeRecorder(1000), step.Options{Jobs: job.NewSteps(s.api, s.api), Now: clock, Gate: doors.ofStep()})
+	s.step = step.New(s.api, events.NewFakeRecorder(1000), step.Options{Jobs: job.NewSteps(s.api, s.api, clock), Now: clock, Gate: doors.ofStep()})
 }
 
 func newKey(t testing.TB) *sign.Signer {

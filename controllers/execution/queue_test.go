@@ -49,7 +49,7 @@ func newLine(t *testing.T, runs ...string) *line {
 // restart makes a Reconciler that knows nothing of earlier passes.
 func (l *line) restart() {
 	l.r = &Reconciler{client: l.client, record: record.New(l.client, l.events), options: Options{
-		Engine: job.NewEngine(l.client, l.client), Live: l.client, Now: func() time.Time { return l.now }, Settings: func() settings.Settings { return l.settings },
+		Engine: job.NewEngine(l.client, l.client, func() time.Time { return l.now }), Live: l.client, Now: func() time.Time { return l.now }, Settings: func() settings.Settings { return l.settings },
 		Gate: gate.Gate{gate.Digest{Images: l.world}, gate.Signature{Verifier: l.verifier}, gate.Contract{Files: l.world}, gate.Inputs{}, gate.Approval{}},
 	}}
 }

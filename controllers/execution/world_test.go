@@ -228,7 +228,7 @@ func (w *world) reconcile() (ctrl.Result, error) {
 		cached = w.cache
 	}
 	r := &Reconciler{client: cached, record: record.New(w.client, w.events), options: Options{
-		Engine: job.NewEngine(cached, w.client), Live: w.client, Now: func() time.Time { return w.now }, Settings: func() settings.Settings { return w.settings },
+		Engine: job.NewEngine(cached, w.client, func() time.Time { return w.now }), Live: w.client, Now: func() time.Time { return w.now }, Settings: func() settings.Settings { return w.settings },
 		Gate: gate.Gate{gate.Digest{Images: w}, gate.Signature{Verifier: w.verifier}, gate.Contract{Files: w}, gate.Inputs{}, gate.Approval{}, gate.Repositories{}, gate.Rights{}},
 	}}
 	return r.Reconcile(context.Background(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ops", Name: "run"}})

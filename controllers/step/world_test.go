@@ -176,7 +176,7 @@ func (w *world) lawful(ae *v1alpha1.ActionExecution) {
 func (w *world) reconcile() (ctrl.Result, error) {
 	w.t.Helper()
 	r := &Reconciler{client: w.client, record: record.New(w.client, w.events), options: Options{
-		Jobs: job.NewSteps(w.client, w.client), Now: func() time.Time { return w.now },
+		Jobs: job.NewSteps(w.client, w.client, func() time.Time { return w.now }), Now: func() time.Time { return w.now },
 		Gate: gate.Gate{gate.Signature{Verifier: w.verifier}, gate.Contract{Files: w}, gate.Inputs{}, gate.Repositories{}, gate.Rights{}},
 	}}
 	return r.Reconcile(context.Background(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ops", Name: "run-a"}})
@@ -256,7 +256,7 @@ func (w *world) late() (ctrl.Result, error) {
 		},
 	})
 	r := &Reconciler{client: stale, record: record.New(w.client, events.NewFakeRecorder(100)), options: Options{
-		Jobs: job.NewSteps(stale, w.client), Now: func() time.Time { return w.now },
+		Jobs: job.NewSteps(stale, w.client, func() time.Time { return w.now }), Now: func() time.Time { return w.now },
 	}}
 	return r.Reconcile(context.Background(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ops", Name: "run-a"}})
 }

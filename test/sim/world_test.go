@@ -132,14 +132,14 @@ func (w *world) restart() {
 	clock := func() time.Time { return w.now }
 	trusted := memory.New(map[string]verify.Result{digest(): {Signer: "ada", PolicySet: "sha256:p"}})
 	w.run = execution.New(w.api, w.events, execution.Options{
-		Engine: job.NewEngine(w.api, w.api.live()), Live: w.api.live(), Now: clock,
+		Engine: job.NewEngine(w.api, w.api.live(), clock), Live: w.api.live(), Now: clock,
 		Settings: func() settings.Settings {
 			return settings.Settings{MaxParallelSteps: w.parallel, ComplexityApprovalThreshold: 100, MaxConcurrentRuns: 1, MaxConcurrentRunsPerNamespace: 1}
 		},
 		Gate: gate.Gate{gate.Digest{Images: w}, gate.Signature{Verifier: trusted}, gate.Contract{Files: w}, gate.Inputs{}, gate.Rights{}},
 	})
 	w.act = step.New(w.api, w.events, step.Options{
-		Jobs: job.NewSteps(w.api, w.api.live()), Now: clock,
+		Jobs: job.NewSteps(w.api, w.api.live(), clock), Now: clock,
 		Gate: gate.Gate{gate.Signature{Verifier: trusted}, gate.Contract{Files: w}, gate.Inputs{}, gate.Rights{}},
 	})
 	for _, kind := range kinds() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,13 +19,13 @@ import (
 )
 
 // Engine runs the steps of a run as ActionExecutions, which become Jobs.
-type Engine struct {
-	client client.Client
-	live   client.Reader
-}
+type Engine struct{ server }
 
-// NewEngine returns an Engine that reads the cache of c and, where it matters, live.
-func NewEngine(c client.Client, live client.Reader) *Engine { return &Engine{client: c, live: live} }
+// NewEngine returns an Engine that reads the cache of c and, where it matters,
+// live, and is told the time by now.
+func NewEngine(c client.Client, live client.Reader, now func() time.Time) *Engine {
+	return &Engine{server{client: c, live: live, now: now}}
+}
 
 // Name returns "job".
 func (e *Engine) Name() string { return "job" }
@@ -152,7 +153,7 @@ func (e *Engine) Start(ctx context.Context, r run.Run, steps []run.Step) error {
 			return err
 		}
 		if seen.Workspace == "" {
-			err = create(ctx, e.client, e.live, claimOf(r), owner(r))
+			err = e.create(ctx, claimOf(r), owner(r))
 		}
 		if err != nil {
 			return err
@@ -175,7 +176,7 @@ func (e *Engine) Start(ctx context.Context, r run.Run, steps []run.Step) error {
 func (e *Engine) begin(ctx context.Context, r run.Run, step run.Step, node string) error {
 	ae := actionExecution(r, step, node)
 	want := ae.Spec
-	if err := create(ctx, e.client, e.live, ae, owner(r)); err != nil {
+	if err := e.create(ctx, ae, owner(r)); err != nil {
 		return err
 	}
 	if unitOf(ae.Spec) != unitOf(want) || max(1, ae.Spec.Attempt) != want.Attempt {

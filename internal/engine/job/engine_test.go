@@ -45,7 +45,7 @@ func TestContract(t *testing.T) {
 	enginetest.Run(t, func(t *testing.T) enginetest.Site {
 		s := newSite(t)
 		return enginetest.Site{
-			Engine: func() engine.Engine { return NewEngine(s.client, s.client) },
+			Engine: func() engine.Engine { return NewEngine(s.client, s.client, begin) },
 			Settle: s.settle, Occupy: s.occupy, Inputs: s.inputs,
 			Script: func(step string, o enginetest.Outcome) { s.script[step] = o },
 		}
@@ -132,8 +132,8 @@ func (s *site) inputs(r run.Run, step string) string {
 func TestALateCacheIsNoDeletion(t *testing.T) {
 	s := newSite(t)
 	late := newSite(t)
-	e, r := NewEngine(late.client, s.client), enginetest.Example("a", "b")
-	s.must(NewEngine(s.client, s.client).Start(t.Context(), r, r.Steps[:1]))
+	e, r := NewEngine(late.client, s.client, begin), enginetest.Example("a", "b")
+	s.must(NewEngine(s.client, s.client, begin).Start(t.Context(), r, r.Steps[:1]))
 	seen, err := e.Observe(t.Context(), r)
 	s.must(err)
 	if got := seen.Steps["a"].State; got != run.Absent {
@@ -158,7 +158,7 @@ func TestALateCacheIsNoDeletion(t *testing.T) {
 func TestStopPastALateCache(t *testing.T) {
 	s := newSite(t)
 	late := interceptor.NewClient(s.client, interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil }})
-	e, r := NewEngine(late, s.client), enginetest.Example("a")
+	e, r := NewEngine(late, s.client, begin), enginetest.Example("a")
 	s.must(e.Start(t.Context(), r, r.Steps[:1]))
 	r.Fresh = true
 	s.must(e.Stop(t.Context(), r, v1alpha1.ReasonTimeout))
@@ -170,7 +170,7 @@ func TestStopPastALateCache(t *testing.T) {
 // Later pods go where the volume is attached.
 func TestLaterStepsGoToTheNodeOfTheFirst(t *testing.T) {
 	s := newSite(t)
-	e, r := NewEngine(s.client, s.client), enginetest.Example("a", "b")
+	e, r := NewEngine(s.client, s.client, begin), enginetest.Example("a", "b")
 	s.must(e.Start(t.Context(), r, r.Steps[:1]))
 	ae := s.get("run-a")
 	ae.Status.Phase, ae.Status.NodeName = v1alpha1.StepSucceeded, "node-7"
@@ -184,7 +184,7 @@ func TestLaterStepsGoToTheNodeOfTheFirst(t *testing.T) {
 // A claim keeps its protection until its pods have ended, then goes at once.
 func TestReleaseTakesTheProtectionOff(t *testing.T) {
 	s := newSite(t)
-	e, r := NewEngine(s.client, s.client), enginetest.Example("a")
+	e, r := NewEngine(s.client, s.client, begin), enginetest.Example("a")
 	s.must(e.Start(t.Context(), r, r.Steps[:1]))
 	claim, err := e.claim(t.Context(), r)
 	s.must(err)
@@ -202,7 +202,7 @@ func TestReleaseTakesTheProtectionOff(t *testing.T) {
 // A pod of somebody else that mounts the workspace is waited for by name.
 func TestReleaseWaitsForAForeignPod(t *testing.T) {
 	s := newSite(t)
-	e, r := NewEngine(s.client, s.client), enginetest.Example("a")
+	e, r := NewEngine(s.client, s.client, begin), enginetest.Example("a")
 	s.must(e.Start(t.Context(), r, r.Steps[:1]))
 	claim, err := e.claim(t.Context(), r)
 	s.must(err)
@@ -213,8 +213,8 @@ func TestReleaseWaitsForAForeignPod(t *testing.T) {
 		VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name}}}}}}
 	s.must(s.client.Create(t.Context(), debug))
 	wait, waits := run.AsWait(e.Release(t.Context(), r))
-	if !waits || !strings.Contains(wait.Message, "pod debug") {
-		t.Errorf("release = %v, want to wait for pod debug", wait)
+	if !waits || !strings.Contains(wait.Message, "pod debug") || !wait.Until.Equal(begin().Add(releaseRetry)) {
+		t.Errorf("release = %+v, want to wait for pod debug until %s", wait, begin().Add(releaseRetry))
 	}
 	if claim, err = e.claim(t.Context(), r); err != nil || claim == nil || !claim.DeletionTimestamp.IsZero() {
 		t.Errorf("claim = %+v, %v: want it untouched", claim, err)
@@ -225,7 +225,7 @@ func TestReleaseWaitsForAForeignPod(t *testing.T) {
 
 func TestAForeignClaimIsNeitherUsedNorDeleted(t *testing.T) {
 	s := newSite(t)
-	e, r := NewEngine(s.client, s.client), enginetest.Example("a")
+	e, r := NewEngine(s.client, s.client, begin), enginetest.Example("a")
 	s.must(s.client.Create(t.Context(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "run-workspace"}}))
 	err := e.Start(t.Context(), r, r.Steps[:1])
 	if refusal, ok := run.AsRefusal(err); !ok || refusal.Reason != v1alpha1.ReasonForeignObject {

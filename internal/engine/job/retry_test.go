@@ -129,7 +129,7 @@ func TestALostPodEndsWhenItIsLost(t *testing.T) {
 // An object that has the name of an attempt and is of another is not adopted.
 func TestAnAttemptIsNotTakenForAnother(t *testing.T) {
 	s := newSite(t)
-	e, r := NewEngine(s.client, s.client), enginetest.Example()
+	e, r := NewEngine(s.client, s.client, begin), enginetest.Example()
 	taken := actionExecution(r, r.Steps[1], "")
 	taken.Name = names.Attempt(r.Name, "a", 2)
 	s.must(s.client.Create(t.Context(), taken))

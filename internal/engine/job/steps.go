@@ -19,19 +19,14 @@ import (
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
-// leftoverRetry is when an object that the garbage collector is about to take
-// is looked at again: it needs a second or two.
-const leftoverRetry = 2 * time.Second
-
 // Steps carries out single ActionExecutions as Jobs.
-type Steps struct {
-	client client.Client
-	// live reads past the cache, to judge an object that the cache may not have yet.
-	live client.Reader
-}
+type Steps struct{ server }
 
-// NewSteps returns Steps that read the cache of c and, where it matters, live.
-func NewSteps(c client.Client, live client.Reader) *Steps { return &Steps{client: c, live: live} }
+// NewSteps returns Steps that read the cache of c and, where it matters, live,
+// and are told the time by now.
+func NewSteps(c client.Client, live client.Reader, now func() time.Time) *Steps {
+	return &Steps{server{client: c, live: live, now: now}}
+}
 
 // Observe reads the Job and pods of an ActionExecution and writes nothing.
 // Without a Job of ours the step is Absent.
@@ -47,7 +42,7 @@ func (s *Steps) Observe(ctx context.Context, ae *v1alpha1.ActionExecution) (run.
 		return vanished(ae), nil // there is one Job of this name, so none is ours to wait for
 	}
 	if !metav1.IsControlledBy(job, ae) {
-		return run.Seen{}, foreign("Job", job, ae)
+		return run.Seen{}, s.foreign("Job", job, ae)
 	}
 	var list corev1.PodList
 	err = s.client.List(ctx, &list, client.InNamespace(ae.Namespace),
@@ -151,45 +146,6 @@ func (s *Steps) pullSecrets(ctx context.Context, namespace string) ([]corev1.Loc
 		return nil, fmt.Errorf("read the default service account of namespace %s: %w", namespace, err)
 	}
 	return sa.ImagePullSecrets, nil
-}
-
-func (s *Steps) create(ctx context.Context, o client.Object, owner metav1.Object) error {
-	return create(ctx, s.client, s.live, o, owner)
-}
-
-// create makes an object once. One of the same name that is the owner's is
-// what an earlier try has made, and is read into o; any other is somebody else's.
-func create(ctx context.Context, c client.Client, live client.Reader, o client.Object, owner metav1.Object) error {
-	kind := fmt.Sprintf("%T", o)[len("*v1."):]
-	err := c.Create(ctx, o, client.FieldOwner(v1alpha1.FieldOwner))
-	if err == nil {
-		return nil
-	}
-	if apierrors.IsInvalid(err) {
-		return run.Refuse(v1alpha1.ReasonInvalid, "the API server does not accept %s %s/%s: %v", kind, o.GetNamespace(), o.GetName(), err)
-	}
-	if !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("create %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
-	}
-	if err := live.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
-		return fmt.Errorf("read %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
-	}
-	if !metav1.IsControlledBy(o, owner) {
-		return foreign(kind, o, owner)
-	}
-	return nil
-}
-
-// foreign refuses an object of somebody else. One that an earlier owner of the
-// same name left behind is on its way out and only waited for.
-func foreign(kind string, found, owner metav1.Object) error {
-	if ref := metav1.GetControllerOf(found); ref != nil && ref.Name == owner.GetName() && ref.APIVersion == v1alpha1.GroupVersion().String() {
-		return run.WaitFor(v1alpha1.ReasonForeignObject, time.Now().Add(leftoverRetry),
-			"waits for %s %s/%s to be deleted, which an earlier %s of the same name left", kind, found.GetNamespace(), found.GetName(), ref.Kind)
-	}
-	return run.Refuse(v1alpha1.ReasonForeignObject,
-		"%s %s/%s exists and does not belong to %s: it is left alone; remove it or create a run of another name",
-		kind, found.GetNamespace(), found.GetName(), owner.GetName())
 }
 
 // Stop deletes the Job of an ActionExecution; its pod is told to end and has

@@ -75,7 +75,7 @@ func (e *Engine) Release(ctx context.Context, r run.Run) error {
 		return err
 	}
 	if busy != "" {
-		return run.WaitFor(v1alpha1.ReasonProgressing, time.Now().Add(releaseRetry), "waits for pod %s to end before the workspace is deleted", busy)
+		return run.WaitFor(v1alpha1.ReasonProgressing, e.now().Add(releaseRetry), "waits for pod %s to end before the workspace is deleted", busy)
 	}
 	if claim.DeletionTimestamp.IsZero() {
 		uid := claim.UID
