@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sigstore/sigstore-go/pkg/root"
+
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/test/sigstore"
 )
@@ -170,5 +172,54 @@ func TestAttack22_MirrorSetBack(t *testing.T) {
 	m.show(sigstore.State{Roots: 2, Version: 6})
 	if err := ask(); err != nil {
 		t.Errorf("a new state: %v", err)
+	}
+}
+
+// A mirror that is kept as it was is believed until what it says expires, and
+// no newer version is needed to see that; nor does its loss free from it.
+func TestAttack22_MirrorFrozen(t *testing.T) {
+	m := newMirror(t)
+	first := m.show(sigstore.State{Roots: 1, Version: 5})["1.root.json"]
+	c := &clock{time.Now()}
+	roots := New(Options{Clock: c})
+	ask := func() (root.TrustedMaterial, error) {
+		c.now = c.now.Add(fresh + time.Second)
+		return roots.Material(t.Context(), m.remote(first))
+	}
+	for range 2 {
+		if _, err := ask(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.show(sigstore.State{Roots: 1, Version: 5, Expires: time.Now().Add(-time.Minute)})
+	if got, err := ask(); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("a frozen mirror: %v, error %v", got, err)
+	}
+	m.mu.Lock()
+	m.files = nil
+	m.mu.Unlock()
+	if got, err := ask(); err == nil || got != nil {
+		t.Errorf("a lost mirror: %v, error %v", got, err)
+	}
+}
+
+// A clock that is wrong, ours or that of the repository's keeper, makes no older
+// state good, however late that one ends.
+func TestAttack22_ClockSkew(t *testing.T) {
+	m := newMirror(t)
+	first := m.show(sigstore.State{Roots: 1, Version: 5, Expires: time.Now().AddDate(20, 0, 0)})["1.root.json"]
+	c := &clock{time.Now()}
+	roots := New(Options{Clock: c})
+	if _, err := roots.Material(t.Context(), m.remote(first)); err != nil {
+		t.Fatal(err)
+	}
+	m.show(sigstore.State{Roots: 1, Version: 4, Expires: time.Now().AddDate(30, 0, 0)})
+	c.now = c.now.Add(-fresh)
+	if _, err := roots.Material(t.Context(), m.remote(first)); err != nil {
+		t.Errorf("what is remembered: %v", err)
+	}
+	c.now = c.now.Add(3 * fresh)
+	if got, err := roots.Material(t.Context(), m.remote(first)); err == nil || !strings.Contains(err.Error(), "seen before") {
+		t.Errorf("an older state that expires later: %v, error %v", got, err)
 	}
 }
