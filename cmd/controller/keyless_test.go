@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -23,22 +24,32 @@ const me = "release@example.com"
 // vouched applies the TrustRoot that names these services.
 func (s *site) vouched(by *sigstore.Services) *unstructured.Unstructured {
 	s.Helper()
-	fulcio := by.Root.FulcioCertificateAuthorities()[0].(*root.FulcioCertificateAuthority)
-	chain, err := cryptoutils.MarshalCertificatesToPEM(append(fulcio.Intermediates, fulcio.Root))
+	stamps := by.Root.TimestampingAuthorities()[0].(*root.SigstoreTimestampingAuthority)
+	return s.object(fmt.Sprintf(`{apiVersion: policy.sigstore.dev/v1alpha1, kind: TrustRoot, metadata: {name: root}, spec: {sigstoreKeys: {
+  certificateAuthorities: [%s], timestampAuthorities: [%s], tLogs: [%s], ctLogs: [%s]}}}`,
+		s.chained(by.Chain()), s.chained(append(append([]*x509.Certificate{stamps.Leaf}, stamps.Intermediates...), stamps.Root)), s.logs(by.Root.RekorLogs()), s.logs(by.Root.CTLogs())))
+}
+
+func (s *site) chained(chain []*x509.Certificate) string {
+	s.Helper()
+	text, err := cryptoutils.MarshalCertificatesToPEM(chain)
 	if err != nil {
 		s.Fatal(err)
 	}
+	return fmt.Sprintf("{subject: {organization: o, commonName: c}, uri: 'https://authority.test', certChain: %s}", base64.StdEncoding.EncodeToString(text))
+}
+
+func (s *site) logs(all map[string]*root.TransparencyLog) string {
+	s.Helper()
 	var logs []string
-	for _, log := range by.Root.RekorLogs() {
+	for _, log := range all {
 		key, err := cryptoutils.MarshalPublicKeyToPEM(log.PublicKey)
 		if err != nil {
 			s.Fatal(err)
 		}
 		logs = append(logs, fmt.Sprintf("{baseURL: %q, hashAlgorithm: sha-256, publicKey: %s}", log.BaseURL, base64.StdEncoding.EncodeToString(key)))
 	}
-	return s.object(fmt.Sprintf(`{apiVersion: policy.sigstore.dev/v1alpha1, kind: TrustRoot, metadata: {name: root}, spec: {sigstoreKeys: {
-  certificateAuthorities: [{subject: {organization: o, commonName: c}, uri: 'https://fulcio.test', certChain: %s}], tLogs: [%s]}}}`,
-		base64.StdEncoding.EncodeToString(chain), strings.Join(logs, ", ")))
+	return strings.Join(logs, ", ")
 }
 
 // identified has the one policy accept what one person signs, as the TrustRoot
@@ -51,14 +62,20 @@ func (s *site) identified() {
 // signAs signs an image by identity at these services.
 func (s *site) signAs(img verify.Image, by *sigstore.Services) verify.Image {
 	s.Helper()
-	who, err := sign.Keyless(sigstore.Token(me), sign.Services{Fulcio: by.Fulcio, Rekor: by.Rekor, RekorVersion: 1})
-	if err == nil {
-		err = sign.Sign(s.Context(), s.reader, img, who, policy.Bundle)
-	}
-	if err != nil {
+	if err := sign.Sign(s.Context(), s.reader, img, s.person(me, by), policy.Bundle); err != nil {
 		s.Fatal(err)
 	}
 	return img
+}
+
+// person signs by identity.
+func (s *site) person(email string, by *sigstore.Services) *sign.Signer {
+	s.Helper()
+	who, err := sign.Keyless(sigstore.Token(email), sign.Services{Fulcio: by.Fulcio, Rekor: by.Rekor, RekorVersion: 1})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return who
 }
 
 // underWay is a run by identity whose first step is about to end.

@@ -1,6 +1,9 @@
 package sigstore
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -80,6 +83,27 @@ func (r *Repository) Files(t testing.TB, s State) map[string][]byte {
 	files[fmt.Sprintf("%d.targets.json", s.Version)] = sealed(t, r, targets)
 	files["targets/"+hex.EncodeToString(file.Hashes["sha256"])+"."+s.Target] = s.Content
 	return files
+}
+
+// Packed are files as Policy Controller takes a copy of a repository: a gzipped
+// tar file with one folder.
+func Packed(t testing.TB, files map[string][]byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	archive := tar.NewWriter(zipped)
+	for name, data := range files {
+		if err := archive.WriteHeader(&tar.Header{Name: "repository/" + name, Mode: 0o644, Size: int64(len(data)), Typeflag: tar.TypeReg}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := archive.Write(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(archive.Close(), zipped.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // sealed signs a document of the repository.

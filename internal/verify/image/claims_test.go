@@ -197,3 +197,12 @@ func TestAttack6_CopiedReferrers(t *testing.T) {
 		})
 	}
 }
+
+// What strangers write reaches people through status, events and terminals: it
+// neither begins a line there nor moves the cursor.
+func TestStrangersWriteOneLine(t *testing.T) {
+	w := newWorld(t, registry.Options{})
+	img := w.push("actions/a", "a")
+	w.attach(img, w.bundle(img, "https://example.com/\nVerified: yes\x1b[2J\u202edesrever\u2028end", w.trusted), "")
+	w.closed(w.verifier(), img, "https://example.com/ Verified: yes [2J desrever end")
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	images "github.com/kubernaut/kubernaut/internal/image"
@@ -29,9 +30,11 @@ type finding struct {
 	err error
 }
 
-// note keeps the first few different texts.
+// note keeps the first few different texts, as one line each: strangers wrote
+// parts of them, and they end in status, events and terminals.
 func (f *finding) note(text string) {
 	const longest = 300
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }), " ")
 	if len(text) > longest {
 		text = strings.ToValidUTF8(text[:longest], "") + "…"
 	}

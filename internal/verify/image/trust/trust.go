@@ -129,7 +129,11 @@ func (r *Roots) read(from *policy.Root) (root.TrustedMaterial, error) {
 		if err != nil {
 			return nil, &Unusable{err}
 		}
-		return update(&tuf.Options{Root: from.Repository.Root, RepositoryBaseURL: "https://copy.invalid", Fetcher: files}, from.Repository.Target)
+		material, err := update(&tuf.Options{Root: from.Repository.Root, RepositoryBaseURL: "https://copy.invalid", Fetcher: files}, from.Repository.Target)
+		if err != nil {
+			return nil, &Unusable{err} // waiting does not change a copy
+		}
+		return material, nil
 	case from.Remote != nil:
 		return r.follow(from.Hash, &tuf.Options{Root: from.Remote.Root, RepositoryBaseURL: from.Remote.Mirror}, from.Remote.Target)
 	case from.Public:
