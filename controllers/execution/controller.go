@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,8 +48,8 @@ type Options struct {
 	Settings func() settings.Settings
 	// MaxConcurrent is how many runs are reconciled at once.
 	MaxConcurrent int
-	// Changed says that Settings has something new, which runs that wait for a
-	// place are woken for; nil if it never has.
+	// Changed says that Settings has something new, which runs that wait for what
+	// settings allow are woken for; nil if it never has.
 	Changed <-chan event.GenericEvent
 }
 
@@ -88,7 +89,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 		b = b.Watches(of, handler.EnqueueRequestsFromMapFunc(wakes), builder.WithPredicates(news))
 	})
 	if opts.Changed != nil {
-		b = b.WatchesRawSource(source.Channel(opts.Changed, handler.EnqueueRequestsFromMapFunc(r.queued)))
+		b = b.WatchesRawSource(source.Channel(opts.Changed, handler.EnqueueRequestsFromMapFunc(r.loosened)))
 	}
 	return b.Complete(r)
 }
@@ -102,7 +103,7 @@ func (r *Reconciler) Watches(add func(of client.Object, news predicate.Predicate
 	add(&v1alpha1.Workflow{}, all, r.runsOfWorkflow)
 	add(&v1alpha1.Action{}, all, r.runsNotStarted)
 	add(&v1alpha1.Approval{}, all, runOfApproval)
-	add(&v1alpha1.ExecutionPolicy{}, all, r.runsNotStarted)
+	add(&v1alpha1.ExecutionPolicy{}, all, r.runsOfPolicy)
 }
 
 // view is what of a step can change its run.
@@ -138,15 +139,41 @@ func tells(o client.Object) view {
 
 // runsOfWorkflow finds the runs of a Workflow that have not started.
 func (r *Reconciler) runsOfWorkflow(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.notStarted(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexWorkflow: o.GetName()})
+	return r.runs(ctx, notStarted, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexWorkflow: o.GetName()})
 }
 
 // runsNotStarted finds the runs of a namespace that have not started.
 func (r *Reconciler) runsNotStarted(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.notStarted(ctx, client.InNamespace(o.GetNamespace()))
+	return r.runs(ctx, notStarted, client.InNamespace(o.GetNamespace()))
 }
 
-func (r *Reconciler) notStarted(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
+// runsOfPolicy finds the runs of a namespace for which a policy of it counts at
+// once: those that have not started, and those with steps that wait for a place.
+func (r *Reconciler) runsOfPolicy(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.runs(ctx, func(e *v1alpha1.WorkflowExecution) bool { return notStarted(e) || crowded(e) }, client.InNamespace(o.GetNamespace()))
+}
+
+// loosened finds the runs that may go on by other settings. Of those in the
+// queue, which can be many, it finds those that it brings forward.
+func (r *Reconciler) loosened(ctx context.Context, o client.Object) []reconcile.Request {
+	others := func(e *v1alpha1.WorkflowExecution) bool { return notStarted(e) && e.Status.Queue == nil || crowded(e) }
+	return append(r.queued(ctx, o), r.runs(ctx, others)...)
+}
+
+func notStarted(e *v1alpha1.WorkflowExecution) bool {
+	return e.Status.CompletedAt == nil && e.Status.Snapshot == nil
+}
+
+// crowded says whether steps of a run, or items of one, wait for others to end.
+func crowded(e *v1alpha1.WorkflowExecution) bool {
+	return e.Status.CompletedAt == nil && slices.ContainsFunc(e.Status.Steps, func(s v1alpha1.StepStatus) bool {
+		return s.Reason == v1alpha1.ReasonQueued ||
+			slices.ContainsFunc(s.Items, func(i v1alpha1.ItemStatus) bool { return i.Reason == v1alpha1.ReasonQueued })
+	})
+}
+
+// runs lists those of which pick says yes.
+func (r *Reconciler) runs(ctx context.Context, pick func(*v1alpha1.WorkflowExecution) bool, opts ...client.ListOption) []reconcile.Request {
 	var list v1alpha1.WorkflowExecutionList
 	if err := r.client.List(ctx, &list, opts...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "list runs that wait")
@@ -154,7 +181,7 @@ func (r *Reconciler) notStarted(ctx context.Context, opts ...client.ListOption) 
 	}
 	var out []reconcile.Request
 	for _, e := range list.Items {
-		if e.Status.CompletedAt == nil && e.Status.Snapshot == nil {
+		if pick(&e) {
 			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&e)})
 		}
 	}

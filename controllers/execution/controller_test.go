@@ -3,6 +3,7 @@ package execution
 import (
 	"slices"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/settings"
 )
 
 // What a run waits for wakes it up, and only runs that wait.
@@ -20,13 +22,15 @@ func TestWhoIsWokenUp(t *testing.T) {
 			Spec: v1alpha1.WorkflowExecutionSpec{WorkflowRef: &v1alpha1.LocalReference{Name: workflow}}}
 	}
 	started := v1alpha1.WorkflowExecutionStatus{Snapshot: &v1alpha1.RunSnapshot{}}
-	ended := v1alpha1.WorkflowExecutionStatus{CompletedAt: &metav1.Time{Time: metav1.Now().Time}}
+	crowd := v1alpha1.WorkflowExecutionStatus{Snapshot: &v1alpha1.RunSnapshot{}, Steps: []v1alpha1.StepStatus{{Name: "a"}, {Name: "b", Reason: v1alpha1.ReasonQueued}}}
+	items := v1alpha1.WorkflowExecutionStatus{Snapshot: &v1alpha1.RunSnapshot{}, Steps: []v1alpha1.StepStatus{{Name: "a", Items: []v1alpha1.ItemStatus{{Reason: v1alpha1.ReasonQueued}}}}}
+	ended := v1alpha1.WorkflowExecutionStatus{CompletedAt: &metav1.Time{Time: metav1.Now().Time}, Steps: crowd.Steps}
 	r := &Reconciler{client: fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(
 		named("ops", "waits", "flow", v1alpha1.WorkflowExecutionStatus{}), named("ops", "other", "else", v1alpha1.WorkflowExecutionStatus{}),
-		named("ops", "runs", "flow", started), named("ops", "over", "flow", ended), named("dev", "far", "flow", v1alpha1.WorkflowExecutionStatus{}),
+		named("ops", "runs", "flow", started), named("ops", "crowded", "flow", crowd), named("dev", "items", "flow", items), named("ops", "over", "flow", ended), named("dev", "far", "flow", v1alpha1.WorkflowExecutionStatus{}),
 	).WithIndex(&v1alpha1.WorkflowExecution{}, indexWorkflow, func(o client.Object) []string {
 		return []string{o.(*v1alpha1.WorkflowExecution).Spec.WorkflowRef.Name}
-	}).Build()}
+	}).Build(), options: Options{Now: time.Now, Settings: func() settings.Settings { return settings.Merge() }}}
 	flow := &v1alpha1.Workflow{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "flow"}}
 	approval := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: "ops"}, Spec: v1alpha1.ApprovalSpec{Execution: v1alpha1.ExecutionReference{Name: "waits"}}}
 	for name, c := range map[string]struct {
@@ -35,6 +39,8 @@ func TestWhoIsWokenUp(t *testing.T) {
 	}{
 		"workflow": {r.runsOfWorkflow(t.Context(), flow), []string{"ops/waits"}},
 		"action":   {r.runsNotStarted(t.Context(), flow), []string{"ops/other", "ops/waits"}},
+		"policy":   {r.runsOfPolicy(t.Context(), flow), []string{"ops/crowded", "ops/other", "ops/waits"}},
+		"settings": {r.loosened(t.Context(), nil), []string{"dev/far", "dev/items", "ops/crowded", "ops/other", "ops/waits"}},
 		"approval": {runOfApproval(t.Context(), approval), []string{"ops/waits"}},
 	} {
 		var got []string
