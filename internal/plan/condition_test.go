@@ -1,6 +1,14 @@
 package plan
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubernaut/kubernaut/internal/run"
+)
 
 func TestConditions(t *testing.T) {
 	decides(t, []situation{
@@ -21,4 +29,22 @@ func TestConditions(t *testing.T) {
 		{"precondition is asked when there is a place", "a b&params.n>3", "a=Running", "one", "hold b(Queued); wake 1h0m0s"},
 		{"precondition is not asked of what is skipped", "a!false&params.n>3", "", "", "skip a(WhenFalse); end Succeeded(Succeeded)"},
 	})
+}
+
+// Conditions decide whether a step begins, not whether it is tried again: no
+// attempt after the first one is kept back by them.
+func TestConditionsAreAskedOnce(t *testing.T) {
+	for _, condition := range []string{"a!params.n==3", "a&params.n==3"} {
+		s := stateOf(condition, "", "")
+		if diff := cmp.Diff("start a; wake 1h0m0s", told(Next(s))); diff != "" {
+			t.Errorf("%s: first attempt (-want +got):\n%s", condition, diff)
+		}
+		s.Run.Steps[0].Retries = run.DefaultRetries()
+		s.Seen.Steps = map[string]run.Seen{"a": failureOf(run.RetryableExit)}
+		s.Run.Values.Parameters["n"] = json.RawMessage("4") // no run comes to that: parameters are pinned
+		s.Now = noon().Add(time.Minute)
+		if d := Next(s); len(d.Start) != 1 || len(d.Skip)+len(d.Fail) > 0 {
+			t.Errorf("%s: second attempt: %s", condition, told(d))
+		}
+	}
 }
