@@ -15,8 +15,9 @@ import (
 const (
 	// redacted stands in place of a secret.
 	redacted = "[redacted]"
-	// minSecret is the shortest text that is taken for a secret; replacing
-	// shorter ones would make logs unreadable and hide nothing.
+	// minSecret is the shortest text that is taken for a secret, in bytes; replacing
+	// shorter ones would make logs unreadable and hide nothing: of three letters
+	// or digits all can be tried, and most stand in any log.
 	minSecret = 4
 	// maxLine is how much of a line without an end is kept back.
 	maxLine = 64 << 10
@@ -94,11 +95,16 @@ func quote(s string) string {
 // Text replaces the secrets in one text.
 func (r *Redactor) Text(s string) string { return r.replacer.Replace(s) }
 
-// Value replaces the secrets in every string of a decoded JSON value.
+// Value replaces the secrets in every string of a decoded JSON value. A number
+// that shows one becomes text.
 func (r *Redactor) Value(v any) any {
 	switch v := v.(type) {
 	case string:
 		return r.Text(v)
+	case json.Number:
+		if text := r.Text(v.String()); text != v.String() {
+			return text
+		}
 	case []any:
 		out := make([]any, 0, len(v))
 		for _, e := range v {

@@ -2,11 +2,14 @@ package entry_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/actions/entry"
 )
 
@@ -26,6 +29,52 @@ func TestRedactorEncodings(t *testing.T) {
 	}
 	if got := r.Text("abc"); got != "abc" {
 		t.Errorf("a text of three bytes became %q", got)
+	}
+}
+
+const numbers = `
+apiVersion: kubernaut.ai/v1alpha1
+kind: ActionContract
+metadata: {name: numbers, version: v1.0.0}
+spec:
+  description: Takes numbers that are secret.
+  actionType: test/numbers
+  inputs:
+    - {name: pin, type: integer, sensitive: true}
+    - {name: rate, type: number, sensitive: true}
+    - {name: list, type: array, sensitive: true}
+    - {name: short, type: integer, sensitive: true}
+  outputs:
+    - {name: changed, type: boolean}
+    - {name: pin, type: integer}
+    - {name: size, type: integer}
+  resources: {limits: {cpu: 100m, memory: 32Mi}}
+`
+
+type taker func(in contract.Values, env entry.Env) contract.Values
+
+func (taker) Contract() contract.Contract { return contract.Must(numbers) }
+
+func (f taker) Run(_ context.Context, in contract.Values, env entry.Env) (contract.Values, error) {
+	return f(in, env), nil
+}
+
+// A number is a secret as a text is, but for one of less than four digits.
+func TestNumbersAreHidden(t *testing.T) {
+	w := newWorld(t)
+	w.stdin = `{"pin":86420,"rate":1234567.25,"list":["first",{"second":97531}],"short":123}`
+	code := w.run(taker(func(in contract.Values, env entry.Env) contract.Values {
+		env.Log.Info("inputs", "in", fmt.Sprint(in), "rate", in["rate"], "plain", fmt.Sprintf("%.2f", in["rate"]), "size", 2048)
+		return contract.Values{"changed": true, "pin": in.Int("pin"), "size": 2048}
+	}))
+	all := w.stdout.String() + w.stderr.String() + w.read(t, "outputs")
+	for _, secret := range []string{"86420", "1234567.25", "1.23456725e+06", "97531", "first"} {
+		if strings.Contains(all, secret) {
+			t.Errorf("%s left the action:\n%s", secret, all)
+		}
+	}
+	if code != 0 || !strings.Contains(all, "short:123") || w.read(t, "outputs") != `{"changed":true,"pin":"[redacted]","size":2048}` {
+		t.Errorf("exit %d:\n%s", code, all)
 	}
 }
 

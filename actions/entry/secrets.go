@@ -1,10 +1,12 @@
 package entry
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kubernaut/kubernaut/actions/contract"
@@ -80,11 +82,20 @@ func public(file string) bool {
 	return slices.Contains([]string{"username", "known_hosts", "ca.crt", "tls.crt", "identity.pub"}, file)
 }
 
-// textsIn lists every string inside a decoded JSON value.
+// textsIn lists every string inside a decoded JSON value, and every number as
+// people, Go and JSON write it.
 func textsIn(v any) []string {
 	switch v := v.(type) {
 	case string:
 		return []string{v}
+	case int64:
+		return []string{strconv.FormatInt(v, 10)}
+	case float64:
+		out := []string{strconv.FormatFloat(v, 'f', -1, 64), strconv.FormatFloat(v, 'g', -1, 64), fmt.Sprint(v)}
+		if raw, err := json.Marshal(v); err == nil {
+			out = append(out, string(raw))
+		}
+		return out
 	case []any:
 		var out []string
 		for _, e := range v {
