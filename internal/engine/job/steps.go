@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,20 +45,36 @@ func (s *Steps) Observe(ctx context.Context, ae *v1alpha1.ActionExecution) (run.
 	if !metav1.IsControlledBy(job, ae) {
 		return run.Seen{}, s.foreign("Job", job, ae)
 	}
-	var list corev1.PodList
-	err = s.client.List(ctx, &list, client.InNamespace(ae.Namespace),
-		client.MatchingLabels{v1alpha1.LabelActionExecution: names.Label(ae.Name)})
-	if err != nil {
-		return run.Seen{}, fmt.Errorf("list pods of Job %s: %w", job.Name, err)
+	pods, err := s.pods(ctx, s.client, ae, job)
+	if err == nil && over(job) && !slices.ContainsFunc(pods, done) {
+		// How it ended tells its pod alone, and the two are not cached together.
+		pods, err = s.pods(ctx, s.live, ae, job)
 	}
-	pods := list.Items[:0]
-	for _, pod := range list.Items {
-		if metav1.IsControlledBy(&pod, job) {
-			pods = append(pods, pod)
-		}
+	if err != nil {
+		return run.Seen{}, err
 	}
 	declared := strings.FieldsFunc(job.Annotations[declaredOutputs], func(r rune) bool { return r == ',' })
 	return Outputs(Judge(job, pods), pods, declared), nil
+}
+
+// pods lists those of the Job of an ActionExecution.
+func (s *Steps) pods(ctx context.Context, from client.Reader, ae *v1alpha1.ActionExecution, job *batchv1.Job) ([]corev1.Pod, error) {
+	var list corev1.PodList
+	err := from.List(ctx, &list, client.InNamespace(ae.Namespace), client.MatchingLabels{v1alpha1.LabelActionExecution: names.Label(ae.Name)})
+	if err != nil {
+		return nil, fmt.Errorf("list pods of Job %s: %w", job.Name, err)
+	}
+	return slices.DeleteFunc(list.Items, func(pod corev1.Pod) bool { return !metav1.IsControlledBy(&pod, job) }), nil
+}
+
+// over says whether a Job itself says that it ended.
+func over(job *batchv1.Job) bool {
+	return jobCondition(job, batchv1.JobFailed) != nil || jobCondition(job, batchv1.JobComplete) != nil
+}
+
+// done says whether a pod ended.
+func done(pod corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // job reads the Job from the cache; nil if there is none. Where the cache may
