@@ -5,6 +5,7 @@ import (
 	"github.com/kubernaut/kubernaut/actions/contract"
 	"github.com/kubernaut/kubernaut/actions/entry"
 	"github.com/kubernaut/kubernaut/actions/git"
+	"github.com/kubernaut/kubernaut/actions/manifest"
 	"github.com/kubernaut/kubernaut/actions/workload"
 )
 
@@ -13,6 +14,11 @@ func All(forges git.Forges) []entry.Built {
 	return []entry.Built{
 		git.Clone(),
 		git.ModifyFile(),
+		manifest.YAMLSet(),
+		manifest.Patch(),
+		manifest.SetImage(),
+		manifest.SetReplicas(),
+		manifest.SetValues(),
 		git.Commit(),
 		git.CreatePR(forges),
 		workload.RestartPod(),

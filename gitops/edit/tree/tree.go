@@ -34,6 +34,9 @@ func Find(files fs.FS, folder string, sel edit.Selector) (name string, content [
 	if sel.Kind == "" || sel.Name == "" {
 		return "", nil, run.Refuse(v1alpha1.ReasonEditInvalid, "search in folder %s: wanted at least kind and name, found %s", folder, sel)
 	}
+	if !fs.ValidPath(path.Clean(folder)) {
+		return "", nil, run.Refuse(v1alpha1.ReasonPathRefused, "folder %q is not a path inside the repository", folder)
+	}
 	s := search{files: files, sel: sel}
 	if err := fs.WalkDir(files, path.Clean(folder), s.visit); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

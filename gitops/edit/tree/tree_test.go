@@ -58,6 +58,8 @@ func TestFind(t *testing.T) {
 		"only in a broken file": {"c", edit.Selector{Kind: "Deployment", Name: "broken"}, "", v1alpha1.ReasonEditInvalid},
 		"encrypted":             {"c", edit.Selector{Kind: "Secret", Name: "sealed"}, "", v1alpha1.ReasonEditEncrypted},
 		"no folder":             {"x", edit.Selector{Kind: "Deployment", Name: "api"}, "", v1alpha1.ReasonEditTargetNotFound},
+		"outside":               {"../a", edit.Selector{Kind: "Deployment", Name: "api"}, "", v1alpha1.ReasonPathRefused},
+		"absolute":              {"/a", edit.Selector{Kind: "Deployment", Name: "api"}, "", v1alpha1.ReasonPathRefused},
 		"no name":               {".", edit.Selector{Kind: "Deployment"}, "", v1alpha1.ReasonEditInvalid},
 		"nothing asked":         {".", edit.Selector{}, "", v1alpha1.ReasonEditInvalid},
 	} {
