@@ -48,9 +48,14 @@ type scenario struct {
 // all objects, and no Job, commit or pull request twice.
 //
 // The write reaches the API server and its answer does not come back. A write
-// that is killed before it arrives leaves the cluster as the write before left
-// it, so that case is the one of n-1. The proxy lets writes through one by one,
-// so that the n-th is one moment; it counts those that changed something.
+// that is killed before it arrives is the case of n-1: the cluster is as write
+// n-1 left it, and what the controller had read, decided and remembered since
+// dies with it, so the next one begins where the one killed after n-1 begins. A
+// write that is lost while the controller lives on, and so is tried again by who
+// remembers the first try, is another case: the tests of the controllers lose
+// each write of a run once, and test/sim at random.
+// The proxy lets writes through one by one, so that the n-th is one moment; it
+// counts those that changed something.
 //
 // The first of stride runs is killed after the writes 1, 1+stride, 1+2*stride…,
 // the second after 2, 2+stride… and so on: together after each, and each run

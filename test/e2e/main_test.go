@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubernaut/kubernaut/internal/verify"
 	"github.com/kubernaut/kubernaut/test/e2e/harness"
@@ -23,6 +25,10 @@ type world struct {
 // shared is made once, before the first test.
 var shared *world
 
+// patience is how long a run waits for another one on the same lab: a whole run
+// takes ten minutes, and 'go test' counts the waiting into its own timeout.
+const patience = 20 * time.Minute
+
 func TestMain(m *testing.M) {
 	code, err := prepare(m)
 	if err != nil {
@@ -36,6 +42,9 @@ func prepare(m *testing.M) (int, error) {
 	ctx := context.Background()
 	lab, err := harness.Open()
 	if err != nil {
+		return 1, err
+	}
+	if err := lab.Reserve(patience); err != nil {
 		return 1, err
 	}
 	dir, err := os.MkdirTemp("", "kubernaut-e2e-")
@@ -66,4 +75,16 @@ func prepare(m *testing.M) (int, error) {
 		fmt.Fprintln(os.Stderr, "e2e: the controller's log is", shared.controller.Log())
 	}
 	return code, err
+}
+
+// Who comes second waits, and is told for whom.
+func TestTheLabIsReserved(t *testing.T) {
+	second, err := harness.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = second.Reserve(time.Millisecond)
+	if want := fmt.Sprintf("in use by process %d in %s", os.Getpid(), shared.Root); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("a second run may begin: %v, want %q", err, want)
+	}
 }

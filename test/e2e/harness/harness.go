@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -48,6 +50,9 @@ type Lab struct {
 	Signer    *sign.Signer `json:"-"`
 	PublicKey []byte       `json:"-"`
 
+	// path of env.json, and the lock that keeps the lab for this process.
+	path     string
+	reserved *os.File
 	// sites numbers the controllers that work in one namespace alone.
 	sites atomic.Int32
 }
@@ -62,7 +67,7 @@ func Open() (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the lab is not up: run 'make lab-up' first: %w", err)
 	}
-	l := &Lab{}
+	l := &Lab{path: path}
 	if err := json.Unmarshal(data, l); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
@@ -82,6 +87,50 @@ func Open() (*Lab, error) {
 		return nil, err
 	}
 	return l, l.keys()
+}
+
+// Reserve keeps the lab for this process until it ends, however it ends: two
+// runs on one lab install over each other and stop each other's controllers. It
+// says on stderr whom it waits for, and gives up after limit.
+func (l *Lab) Reserve(limit time.Duration) error {
+	path := l.path + ".lock"
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("reserve the lab: %w", err)
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = await(file, limit)
+	}
+	if err != nil {
+		return fmt.Errorf("reserve the lab by %s: %w", path, err)
+	}
+	l.reserved = file // closed, it would be free
+	who := fmt.Sprintf("process %d in %s, since %s\n", os.Getpid(), l.Root, time.Now().UTC().Format(time.RFC3339))
+	return errors.Join(file.Truncate(0), write(file, who))
+}
+
+// await takes the lock once its holder lets go of it.
+func await(file *os.File, limit time.Duration) error {
+	holder, err := os.ReadFile(file.Name())
+	if err != nil {
+		return err
+	}
+	who := strings.TrimSpace(string(holder))
+	fmt.Fprintf(os.Stderr, "the lab is in use by %s: waiting for its end, at most %s\n", who, limit)
+	free := make(chan error, 1)
+	go func() { free <- syscall.Flock(int(file.Fd()), syscall.LOCK_EX) }()
+	select {
+	case err := <-free:
+		return err
+	case <-time.After(limit):
+		return fmt.Errorf("it is in use by %s, still after %s: end that one, or wait for it", who, limit)
+	}
+}
+
+func write(file *os.File, text string) error {
+	_, err := file.WriteAt([]byte(text), 0)
+	return err
 }
 
 func moduleRoot() (string, error) {
