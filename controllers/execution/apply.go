@@ -64,7 +64,7 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 			p.postpone(step.Name)
 			continue
 		}
-		p.seen.Steps[step.Name] = run.Seen{State: run.Pending, Reason: v1alpha1.ReasonProgressing, Message: "started", Attempt: step.Attempt}
+		p.seen.Steps[step.Name] = run.Seen{State: run.Pending, Reason: v1alpha1.ReasonProgressing, Message: run.Accepted, Attempt: step.Attempt}
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/report"
 )
 
 const (
@@ -229,6 +230,21 @@ func TestEndsOfAnAction(t *testing.T) {
 	}
 }
 
+// A pod that is taken away while it runs is told to be gone, and not to be still
+// on its way, until its Job says how the action ended.
+func TestPodIsGone(t *testing.T) {
+	w := newWorld(t, action())
+	w.phase = corev1.PodRunning
+	w.settle()
+	if err := w.base.Delete(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "run-a-x"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.must(w.reconcile())
+	if got, want := report.Find(w.action().Status.Conditions, v1alpha1.ConditionReady).Message, "pod run-a-x is gone; waits for its Job to say how it ended"; got != want {
+		t.Errorf("message %q, want %q", got, want)
+	}
+}
+
 // What another attempt may mend is written down for the run, and nothing of an
 // action that was stopped is.
 func TestCauseIsWrittenDown(t *testing.T) {
@@ -306,6 +322,31 @@ func TestALateCacheDoesNotLoseAJob(t *testing.T) {
 	}
 	if last := w.writes[len(w.writes)-1]; !strings.HasPrefix(last, "status") || w.count("delete Job") != 1 {
 		t.Errorf("writes = %v, want the Job deleted", w.writes)
+	}
+}
+
+// A Job that comes and goes while its watch is broken is told to nobody: who has
+// just made one, or told one to end, looks again by the clock.
+func TestALostWatchDelaysAnEnd(t *testing.T) {
+	w := newWorld(t, action())
+	w.phase = corev1.PodRunning
+	again := func(when string) {
+		t.Helper()
+		result, err := w.reconcile()
+		if err != nil || result.RequeueAfter != lookAgain {
+			t.Errorf("%s the action is looked at after %s (error %v), want %s", when, result.RequeueAfter, err, lookAgain)
+		}
+	}
+	again("with its Job made,")
+	w.kubelet()
+	if result, err := w.reconcile(); err != nil || result.RequeueAfter != 0 {
+		t.Errorf("while it runs the action is looked at after %s (error %v), want only for news", result.RequeueAfter, err)
+	}
+	w.cancel()
+	again("told to end,")
+	w.must(w.reconcile())
+	if got := told(w.action()); !strings.HasPrefix(got, "Cancelled") {
+		t.Errorf("status = %s, want Cancelled", got)
 	}
 }
 

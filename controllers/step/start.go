@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -54,8 +55,14 @@ func (r *Reconciler) cancel(ctx context.Context, p *pass) error {
 		return fmt.Errorf("stop the action: %w", err)
 	}
 	p.seen.Reason, p.seen.Message = v1alpha1.ReasonCancelled, "the action is told to end"
+	p.result.RequeueAfter = lookAgain
 	return nil
 }
+
+// lookAgain is when an action is looked at whose Job was just made or told to
+// end, though nothing woke it: what became of a Job while its watch was broken
+// may be told to nobody. Broken watches are back within seconds.
+const lookAgain = 30 * time.Second
 
 // start leads an action through the gate and creates its Job. The run's gate
 // was passed before, but between the two a policy may have changed.
@@ -78,6 +85,7 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 		return fmt.Errorf("start the action: %w", err)
 	}
 	p.obj.Status.JobName = p.obj.Name
+	p.result.RequeueAfter = lookAgain
 	p.seen = run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: run.AwaitsPod}
 	return nil
 }

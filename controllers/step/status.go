@@ -2,6 +2,7 @@ package step
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -17,6 +18,9 @@ func (r *Reconciler) report(_ context.Context, p *pass) error {
 	if p.seen.State.Ended() {
 		p.end(p.seen)
 		return nil
+	}
+	if pod := p.obj.Status.PodName; pod != "" && p.seen.Message == run.AwaitsPod {
+		p.seen.Message = fmt.Sprintf("pod %s is gone; waits for its Job to say how it ended", pod)
 	}
 	p.fill(p.seen)
 	p.conditions(report.Progressing(p.seen.Reason, p.seen.Message))

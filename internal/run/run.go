@@ -221,6 +221,9 @@ const (
 // Ended says whether the state is final.
 func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cancelled }
 
+// Accepted is the message of a step that was started and gets ready.
+const Accepted = "started"
+
 // AwaitsPod is the message of a step whose Job exists and whose pod does not
 // run yet; the same as long as that is so.
 const AwaitsPod = "waits for the pod of the Job to run"

@@ -129,6 +129,10 @@ func seenOf(ae *v1alpha1.ActionExecution) run.Seen {
 			seen.Reason, seen.Message = run.Reason(c.Reason), c.Message
 		}
 	}
+	if seen.State == run.Pending && (seen.Reason == "" || seen.Reason == v1alpha1.ReasonProgressing) {
+		// That it gets ready is told already: its run would only write it again.
+		seen.Reason, seen.Message = v1alpha1.ReasonProgressing, run.Accepted
+	}
 	if s.StartedAt != nil {
 		seen.Started = s.StartedAt.Time
 	}

@@ -234,3 +234,23 @@ func TestAForeignClaimIsNeitherUsedNorDeleted(t *testing.T) {
 	s.must(e.Release(t.Context(), r))
 	s.must(s.client.Get(t.Context(), types.NamespacedName{Namespace: "ops", Name: "run-workspace"}, &corev1.PersistentVolumeClaim{}))
 }
+
+// A step that was started is told as its run told it itself, until there is more
+// to say than that it gets ready.
+func TestStepThatGetsReady(t *testing.T) {
+	ready := func(reason, message string) []metav1.Condition {
+		return []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: reason, Message: message}}
+	}
+	for name, c := range map[string]struct {
+		conditions []metav1.Condition
+		want       string
+	}{
+		"nothing told": {nil, "Progressing: " + run.Accepted}, "gets ready": {ready(v1alpha1.ReasonProgressing, "its Job is created next"), "Progressing: " + run.Accepted},
+		"waits": {ready(v1alpha1.ReasonRegistryUnavailable, "no answer"), "RegistryUnavailable: no answer"},
+	} {
+		seen := seenOf(&v1alpha1.ActionExecution{Status: v1alpha1.ActionExecutionStatus{Conditions: c.conditions}})
+		if got := string(seen.Reason) + ": " + seen.Message; got != c.want || seen.State != run.Pending {
+			t.Errorf("%s: %s %q, want %q", name, seen.State, got, c.want)
+		}
+	}
+}
