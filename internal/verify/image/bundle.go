@@ -1,12 +1,16 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	images "github.com/kubernaut/kubernaut/internal/image"
 	"github.com/kubernaut/kubernaut/internal/verify"
@@ -74,13 +78,33 @@ func readBundle(ctx context.Context, repo *images.Repository, digest v1.Hash) (*
 	return e, nil
 }
 
+// parseBundle looks at sizes before it lets anybody parse: what proves a
+// signature has many parts, and parsed they take a hundred times their text.
 func parseBundle(data []byte) (*evidence, error) {
+	if err := sparse(data); err != nil {
+		return nil, err
+	}
 	b, err := guarded(func() (*bundle.Bundle, error) {
-		b := &bundle.Bundle{}
-		return b, b.UnmarshalJSON(data)
+		message := &protobundle.Bundle{}
+		if err := protojson.Unmarshal(data, message); err != nil {
+			return nil, err
+		}
+		if size := proto.Size(message.GetVerificationMaterial()); size > maxMaterial {
+			return nil, fmt.Errorf("certificates, log entries and timestamps have %d bytes, at most %d are read", size, maxMaterial)
+		}
+		return bundle.NewBundle(message)
 	})
 	if err != nil {
 		return nil, flawed("a bundle is malformed: %v", err)
 	}
 	return &evidence{entity: b}, nil
+}
+
+// sparse refuses JSON with more values than any signature has. Text that is long
+// for a good reason, such as a bill of materials, is base64 in it and has no commas.
+func sparse(data []byte) error {
+	if n := bytes.Count(data, []byte(",")); n > maxParts {
+		return flawed("a signature has %d parts, at most %d are read", n, maxParts)
+	}
+	return nil
 }

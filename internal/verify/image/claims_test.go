@@ -71,8 +71,14 @@ func (w *world) state(img verify.Image, f policy.Format, kind, text string) {
 // attested demands an attestation by the trusted key whose level is 3 or more.
 func (w *world) attested() *Verifier {
 	w.Helper()
+	return w.stated(`,"policy":{"type":"cue","data":"predicate: level: >=3"}`)
+}
+
+// stated demands an attestation by the trusted key, with more said about it.
+func (w *world) stated(more string) *Verifier {
+	w.Helper()
 	text := `{"apiVersion":"policy.sigstore.dev/v1beta1","kind":"ClusterImagePolicy","metadata":{"name":"attested"},"spec":{"images":[{"glob":"**"}],` +
-		keyed(w, w.trusted, `,"attestations":[{"name":"bill","predicateType":"`+spdx+`","policy":{"type":"cue","data":"predicate: level: >=3"}}]`) + `}}`
+		keyed(w, w.trusted, `,"attestations":[{"name":"bill","predicateType":"`+spdx+`"`+more+`}]`) + `}}`
 	set := policy.Compile(policy.Inputs{Policies: [][]byte{[]byte(text)}, Rules: rule.Compile})
 	if problems := set.Problems(); len(problems) > 0 {
 		w.Fatal(problems)

@@ -26,6 +26,12 @@ const (
 	// maxBundle and maxEnvelope: signatures with log entries and timestamps stay
 	// below 120 KiB; a bill of materials of a large image has a few MiB.
 	maxBundle, maxEnvelope = 8 << 20, 8 << 20
+	// maxMaterial of a bundle: certificates, log entries and timestamps. Real ones
+	// stay below 120 KiB; in memory it becomes some sixty times as much.
+	maxMaterial = 256 << 10
+	// maxParts bounds the commas of a bundle or envelope: one log entry has about
+	// 80, most of them between the hashes of its proof.
+	maxParts = 4096
 	// maxAnnotation of a legacy signature: chains and log entries have a few KiB.
 	maxAnnotation = 64 << 10
 )

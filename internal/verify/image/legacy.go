@@ -89,6 +89,9 @@ func readEnvelope(ctx context.Context, repo *images.Repository, layer v1.Descrip
 	if err != nil {
 		return nil, fmt.Errorf("read attestation: %w", err)
 	}
+	if err := sparse(text); err != nil {
+		return nil, err
+	}
 	envelope := &dsse.Envelope{}
 	if err := json.Unmarshal(text, envelope); err != nil {
 		return nil, flawed("an attestation is no JSON of an envelope: %v", err)

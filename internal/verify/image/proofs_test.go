@@ -1,8 +1,8 @@
 package image
 
 import (
-	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -133,31 +133,34 @@ func TestAttack8_SignaturesWithoutEnd(t *testing.T) {
 	}
 }
 
-// Bundles of the older versions may bring a chain. It is not looked at: what is
-// above a certificate is for the root of trust to say.
+// Bundles of the older versions may bring a chain. It is not looked at, for what
+// is above a certificate is for the root of trust to say, and a long one is refused.
 func TestAttack9_LongChainsInBundles(t *testing.T) {
 	s := sigstore.New(t)
 	w := newWorld(t, registry.Options{})
 	v := w.demanding(s, person(me, ""))
-	for version, good := range map[string]bool{"0.1": true, "0.2": true, "0.3": false} {
-		img := w.push("actions/a", version)
+	for _, c := range []struct {
+		version string
+		more    int
+		good    bool
+	}{{"0.1", 2, true}, {"0.2", 2, true}, {"0.3", 2, false}, {"0.1", 1000, false}, {"0.2", 1000, false}, {"0.3", 1000, false}} {
+		img := w.push("actions/a", fmt.Sprint(c))
 		b := w.identifiedAs(img, ways(s)["first log"])
-		own := b.material()["certificate"]
+		chain := []any{b.material()["certificate"]}
 		delete(b.material(), "certificate")
-		chain := []any{own}
-		for range 1000 {
-			chain = append(chain, map[string]any{"rawBytes": base64.StdEncoding.EncodeToString(s.Chain()[0].Raw)})
+		for range c.more {
+			chain = append(chain, map[string]any{"rawBytes": s.Chain()[0].Raw})
 		}
 		b.material()["x509CertificateChain"] = map[string]any{"certificates": chain}
-		b.fields["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=" + version
+		b.fields["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=" + c.version
 		w.attach(img, b.text(), signPredicate)
 		start := time.Now()
 		_, err := v.Verify(t.Context(), img, verify.Subject{})
-		if (err == nil) != good {
-			t.Errorf("version %s: error %v, want it to pass: %t", version, err, good)
+		if (err == nil) != c.good {
+			t.Errorf("%d more in version %s: error %v, want it to pass: %t", c.more, c.version, err, c.good)
 		}
 		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("version %s took %s", version, took)
+			t.Errorf("%d more in version %s took %s", c.more, c.version, took)
 		}
 	}
 }
