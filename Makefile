@@ -53,6 +53,10 @@ bench: ## Run the benchmarks of the pure packages and of a reconcile
 bench-verify: ## Compare the verifier with its peers: verdicts, requests and times, in one run
 	go -C test/bench/verify run . 2>/dev/null
 
+.PHONY: bench-edit
+bench-edit: ## Compare the editor with three others: lines touched, comments lost, wrong results, time
+	go -C test/bench/edit run .
+
 .PHONY: demo
 demo: lab-up ## Show a remediation from an out-of-memory pod to its merged pull request
 	go run ./test/e2e/demo
