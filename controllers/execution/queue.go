@@ -47,7 +47,7 @@ func (r *Reconciler) enter(ctx context.Context, p *pass) error {
 	var err error
 	before := p.obj.Status.Queue
 	p.obj.Status.Queue = nil // whatever else the run waits for, it holds up nobody
-	if before != nil && !p.obj.Spec.Cancel && !p.obj.Spec.Suspend {
+	if before != nil && !withdrawn(p.obj) {
 		err = r.place(ctx, p, *before)
 	}
 	if err == nil {
@@ -156,7 +156,12 @@ func (r *Reconciler) tally(ctx context.Context, now time.Time) (queue.State, []*
 func stands(e *v1alpha1.WorkflowExecution, now time.Time) bool {
 	q := e.Status.Queue
 	return q != nil && e.Status.CompletedAt == nil && e.DeletionTimestamp.IsZero() &&
-		!e.Spec.Cancel && !e.Spec.Suspend && now.Before(q.Until.Time)
+		!withdrawn(e) && now.Before(q.Until.Time)
+}
+
+// withdrawn says whether somebody took a run that has not started out of the queue.
+func withdrawn(e *v1alpha1.WorkflowExecution) bool {
+	return e.Spec.Cancel || e.Spec.Terminate || e.Spec.Suspend
 }
 
 // limits reads how many runs may go on in each namespace.

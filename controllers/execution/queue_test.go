@@ -294,8 +294,9 @@ func TestLeavingTheQueue(t *testing.T) {
 		change func(*v1alpha1.WorkflowExecution)
 		want   string
 	}{
-		"cancelled": {func(e *v1alpha1.WorkflowExecution) { e.Spec.Cancel = true }, "over Cancelled"},
-		"suspended": {func(e *v1alpha1.WorkflowExecution) { e.Spec.Suspend = true }, "Suspended"},
+		"cancelled":  {func(e *v1alpha1.WorkflowExecution) { e.Spec.Cancel = true }, "over Cancelled"},
+		"terminated": {func(e *v1alpha1.WorkflowExecution) { e.Spec.Terminate = true }, "over Cancelled"},
+		"suspended":  {func(e *v1alpha1.WorkflowExecution) { e.Spec.Suspend = true }, "Suspended"},
 	} {
 		l := newLine(t, "ops/a", "ops/b", "ops/c")
 		l.settings.MaxConcurrentRuns = 1
