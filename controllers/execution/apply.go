@@ -42,6 +42,7 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
+	r.unsure.Store(p.obj.UID, nil)
 	for _, step := range p.run.Steps {
 		if !slices.Contains(p.decision.Start, step.Name) {
 			continue

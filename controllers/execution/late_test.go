@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
@@ -117,4 +118,54 @@ func after(t *testing.T, e *v1alpha1.WorkflowExecution, what string) int {
 		t.Fatalf("%q is not among %v", what, w.writes)
 	}
 	return n + 1
+}
+
+// A step that was started and could not be written down has its place, though
+// the cache does not show it yet.
+func TestAStartThatWasNotWrittenDownTakesItsPlace(t *testing.T) {
+	e := sideBySide()
+	e.Spec.Steps = e.Spec.Steps[:2]
+	w := newWorld(t, e)
+	w.settings.MaxParallelSteps = 1
+	w.outcome = map[string]string{"a": busy, "b": "hang"}
+	var known *v1alpha1.ActionExecutionList // what the cache shows; nil if it is up to date
+	w.cache = interceptor.NewClient(w.client, interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if steps, is := list.(*v1alpha1.ActionExecutionList); is && known != nil {
+				known.DeepCopyInto(steps)
+				return nil
+			}
+			return c.List(ctx, list, opts...)
+		},
+	})
+	r := w.reconciler()
+	pass := func() error {
+		_, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(e)})
+		return err
+	}
+	for range 2 { // a starts, runs and is to be repeated
+		if err := pass(); err != nil {
+			t.Fatal(err)
+		}
+		w.steps()
+	}
+	known = &v1alpha1.ActionExecutionList{}
+	if err := w.base.List(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	w.failAt = len(w.writes) + 2
+	if err := pass(); err == nil || w.writes[len(w.writes)-2] != "create ActionExecution run-b" {
+		t.Fatalf("%v, writes %q: the test tests nothing", err, w.writes)
+	}
+	w.now = w.now.Add(time.Minute) // a is due
+	if err := pass(); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.writes[len(w.writes)-1]; !strings.Contains(got, "a:Pending b:Pending") || strings.HasPrefix(w.writes[len(w.writes)-2], "create") {
+		t.Errorf("writes %q", w.writes)
+	}
+	known = nil
+	if err := pass(); err != nil || len(w.names()) != 2 {
+		t.Errorf("%v, %q", err, w.names())
+	}
 }

@@ -17,9 +17,11 @@ import (
 )
 
 // observe reads what the engine sees of the run, and has what its steps
-// proposed followed.
+// proposed followed. What a pass has started that could not write it down is
+// looked for past the cache.
 func (r *Reconciler) observe(ctx context.Context, p *pass) error {
-	return r.look(ctx, p, false)
+	_, unsure := r.unsure.Load(p.obj.UID)
+	return r.look(ctx, p, unsure)
 }
 
 func (r *Reconciler) look(ctx context.Context, p *pass, fresh bool) error {

@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/fluxcd/pkg/apis/meta"
@@ -23,6 +24,9 @@ type Reconciler struct {
 	record  *record.Recorder
 	options Options
 	places  places
+	// unsure has the UIDs of runs of which a step was started and may not be
+	// written down: a late cache would start another one in its place.
+	unsure sync.Map
 }
 
 // pass is one reconciliation: the world as it was read, and what came of it.
@@ -84,6 +88,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 		return r.retry(ctx, p, err)
 	}
 	if p.obj == nil {
+		r.unsure.Delete(p.stored.UID)
 		return p.result, nil
 	}
 	what := report.Events(p.stored.Status.Conditions, p.obj.Status.Conditions)
@@ -93,6 +98,9 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, err error) (ctrl.Resul
 			return ctrl.Result{RequeueAfter: conflictDelay}, nil
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if p.trouble == nil {
+		r.unsure.Delete(p.obj.UID)
 	}
 	return p.result, p.trouble
 }

@@ -223,15 +223,19 @@ func (w *world) lawful(e *v1alpha1.WorkflowExecution) {
 // reconcile runs one pass of a Reconciler that knows nothing of earlier ones.
 func (w *world) reconcile() (ctrl.Result, error) {
 	w.t.Helper()
+	return w.reconciler().Reconcile(context.Background(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ops", Name: "run"}})
+}
+
+// reconciler is one that knows nothing of earlier passes.
+func (w *world) reconciler() *Reconciler {
 	cached := w.client
 	if w.cache != nil {
 		cached = w.cache
 	}
-	r := &Reconciler{client: cached, record: record.New(w.client, w.events), options: Options{
+	return &Reconciler{client: cached, record: record.New(w.client, w.events), options: Options{
 		Engine: job.NewEngine(cached, w.client, func() time.Time { return w.now }), Live: w.client, Now: func() time.Time { return w.now }, Settings: func() settings.Settings { return w.settings },
 		Gate: gate.Gate{gate.Digest{Images: w}, gate.Signature{Verifier: w.verifier}, gate.Contract{Files: w}, gate.Inputs{}, gate.Approval{}, gate.Repositories{}, gate.Rights{}},
 	}}
-	return r.Reconcile(context.Background(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ops", Name: "run"}})
 }
 
 // settle reconciles until nothing changes any more; errors are retried.
