@@ -79,7 +79,7 @@ func secretFiles(dir string) ([]string, error) {
 // public names the files of a Git credential that are no secret, and that a
 // reader of the log would miss: hiding the user "git" would hide every URL.
 func public(file string) bool {
-	return slices.Contains([]string{"username", "known_hosts", "ca.crt", "tls.crt", "identity.pub"}, file)
+	return slices.Contains([]string{"username", "known_hosts", "ca.crt", "tls.crt", "identity.pub", "committer"}, file)
 }
 
 // textsIn lists every string inside a decoded JSON value, and every number as

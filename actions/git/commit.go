@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/kubernaut/kubernaut/actions/entry"
 	"github.com/kubernaut/kubernaut/gitops/message"
 	"github.com/kubernaut/kubernaut/gitops/repo"
+	"github.com/kubernaut/kubernaut/gitops/signing"
 )
 
 //go:embed commit.yaml
@@ -22,9 +24,14 @@ var commitDocument string
 // maxMessage is how much of a commit message is kept.
 const maxMessage = 8 << 10
 
-// committer is constant, since the push knows our commits by it.
-func committer() repo.Person {
-	return repo.Person{Name: "Kubernaut", Email: "kubernaut@noreply.kubernaut.ai"}
+// committer is the same for all runs with one signing key, since the push knows
+// our commits by it. A forge shows a signature as verified only if the key is
+// that of the committer.
+func committer(key *signing.Key) repo.Person {
+	if key == nil || key.Mail == "" {
+		return repo.Person{Name: "Kubernaut", Email: "kubernaut@noreply.kubernaut.ai"}
+	}
+	return repo.Person{Name: key.Name, Email: key.Mail}
 }
 
 // Commit commits what steps of the same run have changed.
@@ -38,6 +45,10 @@ func (commit) Contract() contract.Contract { return contract.Must(commitDocument
 // Run commits the noted files only. Time and text of the commit come from the
 // run, so that a repetition, even on a fresh clone, makes the same commit.
 func (commit) Run(_ context.Context, in contract.Values, env entry.Env) (contract.Values, error) {
+	key, err := signing.FromDir(filepath.Join(env.Credentials, "signing"))
+	if err != nil {
+		return nil, err
+	}
 	at, err := findPlace(env, in)
 	if err != nil {
 		return nil, err
@@ -64,14 +75,14 @@ func (commit) Run(_ context.Context, in contract.Values, env entry.Env) (contrac
 		return noCommit(tree, env)
 	}
 	note := describe(in, env, tree.Base(), changes)
-	note.SHA, err = tree.CommitPaths(files(changes), options(in, env, note))
+	note.SHA, err = tree.CommitPaths(files(changes), signed(options(in, env, note), key))
 	if errors.Is(err, repo.ErrNoChange) {
 		return noCommit(tree, env)
 	}
 	if err != nil {
 		return nil, err
 	}
-	env.Log.Info("commit", "sha", note.SHA, "files", len(files(changes)), "cause", note.Cause)
+	env.Log.Info("commit", "sha", note.SHA, "signed", key != nil, "files", len(files(changes)), "cause", note.Cause)
 	if err := n.write(commitNote, note); err != nil {
 		return nil, err
 	}
@@ -140,9 +151,17 @@ func options(in contract.Values, env entry.Env, note committed) repo.CommitOptio
 		when = time.Now()
 	}
 	return repo.CommitOptions{
-		Message:   message.Commit(note.Subject, strings.TrimSpace(body), trailers...),
-		Author:    repo.Person{Name: name, Email: strings.TrimSuffix(mail, ">")},
-		Committer: committer(),
-		When:      when.UTC(),
+		Message: message.Commit(note.Subject, strings.TrimSpace(body), trailers...),
+		Author:  repo.Person{Name: name, Email: strings.TrimSuffix(mail, ">")},
+		When:    when.UTC(),
 	}
+}
+
+// signed has a key, if there is one, sign the commit in its committer's name.
+func signed(o repo.CommitOptions, key *signing.Key) repo.CommitOptions {
+	o.Committer = committer(key)
+	if key != nil {
+		o.Signer = key.At(o.When)
+	}
+	return o
 }

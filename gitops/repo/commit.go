@@ -3,6 +3,7 @@ package repo
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -25,6 +26,13 @@ type CommitOptions struct {
 	// When is written into the commit. The same files, message and time on
 	// the same base give the same commit, which makes a repeated run harmless.
 	When time.Time
+	// Signer signs the commit; nil leaves it unsigned.
+	Signer Signer
+}
+
+// Signer returns the signature of a commit as it stands in the commit.
+type Signer interface {
+	Sign(commit io.Reader) ([]byte, error)
 }
 
 func (o CommitOptions) complete() bool {
@@ -57,6 +65,7 @@ func (w *Worktree) CommitPaths(paths []string, o CommitOptions) (string, error) 
 	hash, err := tree.Commit(o.Message, &git.CommitOptions{
 		Author:    &object.Signature{Name: o.Author.Name, Email: o.Author.Email, When: o.When},
 		Committer: &object.Signature{Name: o.Committer.Name, Email: o.Committer.Email, When: o.When},
+		Signer:    o.Signer,
 	})
 	if errors.Is(err, git.ErrEmptyCommit) {
 		return w.sameCommit(o)
