@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,29 @@ func TestAttack7_PromiseOfALogThatNobodyKnows(t *testing.T) {
 	s.made = nil
 	services.Promises = sigstore.StrangersPromise
 	s.closed(v1alpha1.ReasonSignatureInvalid, s.signAs(s.push("b", document), services).String())
+}
+
+// Both would take more memory than the controller has, as often as it is tried.
+func TestAttack8_WhatSwells(t *testing.T) {
+	s, services, img := keyless(t)
+	b := s.bundle(img, s.person(me, services), signed)
+	b.material()["tlogEntries"] = make([]struct{}, 2<<20)
+	s.attach(img, b)
+	s.served.Hook(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, ".sig") {
+			return false
+		}
+		w.Header().Set("Content-Type", string(types.OCIManifestSchema1))
+		fmt.Fprint(w, `{"layers":[`, strings.Repeat("{},", 1<<20), `{}]}`)
+		return true
+	})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s.closed(v1alpha1.ReasonSignatureInvalid, img.String())
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 256<<20 {
+		t.Errorf("%d MiB were allocated", n>>20)
+	}
 }
 
 func TestAttack9_ChainOfAThousand(t *testing.T) {

@@ -25,8 +25,10 @@ const (
 	// maxPages bounds the pages of referrers that are followed: with the usual
 	// 100 and more entries a page that is far beyond any honest image.
 	maxPages = 20
-	// maxList bounds all pages together, some 20,000 entries.
-	maxList = 8 << 20
+	// maxList and maxReferrers bound all pages together.
+	maxList, maxReferrers = 8 << 20, 20_000
+	// maxExcuse bounds what is read of why there is no list.
+	maxExcuse = 64 << 10
 	// lackingLife is how long a registry is believed to have no list of referrers.
 	// Meanwhile the list is asked only where nothing is under the fallback tag.
 	lackingLife = 10 * time.Minute
@@ -140,7 +142,9 @@ func (r *Repository) list(ctx context.Context, digest string, kinds []string) ([
 		if err != nil {
 			return nil, err
 		}
-		all, left, at = append(all, page.manifests...), left-page.size, page.next
+		if all, left, at = append(all, page.manifests...), left-page.size, page.next; len(all) > maxReferrers {
+			return nil, fmt.Errorf("more than %d referrers: %w", maxReferrers, ErrTooLarge)
+		}
 	}
 	return all, nil
 }
@@ -172,8 +176,7 @@ func (r *Repository) page(ctx context.Context, at *url.URL, first bool, limit in
 		return nil, withoutAddress(err)
 	}
 	defer resp.Body.Close()
-	body := &limited{ReadCloser: resp.Body, left: limit}
-	resp.Body = body
+	resp.Body = &sparse{&limited{ReadCloser: resp.Body, left: limit}, maxParts}
 	if not := noList(resp); first && not != nil {
 		return nil, not
 	}
@@ -205,7 +208,7 @@ func noList(resp *http.Response) *listless {
 		}
 		return &listless{registry: true}
 	case http.StatusNotFound:
-		data, err := io.ReadAll(resp.Body)
+		data, err := io.ReadAll(io.LimitReader(resp.Body, maxExcuse))
 		var said struct{ Errors []transport.Diagnostic }
 		if err != nil || json.Unmarshal(data, &said) != nil {
 			return &listless{registry: err == nil}
