@@ -31,8 +31,9 @@ func Root(e *env.Env, program string) *cobra.Command {
 	}
 	root := &cobra.Command{
 		Use: name, Short: "Remediations from a Git catalog, run as signed actions, proposed as pull requests",
-		SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage: true, SilenceErrors: true, SuggestionsMinimumDistance: 2,
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: name},
+		Args:        verbs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(e.In)
 	root.SetOut(e.Out)
@@ -68,17 +69,30 @@ func explain(c *cobra.Command) {
 		return &env.Exit{Code: 2, Err: fmt.Errorf("%w: see '%s --help'", err, cmd.CommandPath())}
 	}
 	c.SetFlagErrorFunc(see)
-	for _, verb := range c.Commands() {
-		explain(verb)
-		if args := verb.Args; args != nil {
-			verb.Args = func(cmd *cobra.Command, given []string) error {
-				if err := args(cmd, given); err != nil {
-					return see(cmd, err)
-				}
-				return nil
+	if args := c.Args; args != nil {
+		c.Args = func(cmd *cobra.Command, given []string) error {
+			if err := args(cmd, given); err != nil {
+				return see(cmd, err)
 			}
+			return nil
 		}
 	}
+	for _, verb := range c.Commands() {
+		explain(verb)
+	}
+}
+
+// verbs refuses what is none of them, and names those that are spelled much
+// like it.
+func verbs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	like := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		like = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown command %q%s", args[0], like)
 }
 
 func version() *cobra.Command {
