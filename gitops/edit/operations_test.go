@@ -177,3 +177,12 @@ func TestLinesOfEditsMoveWithTheFile(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func BenchmarkApply(b *testing.B) {
+	changes := []Change{{Path: "spec.template.spec.containers[name=api].resources.limits.memory", Value: "768Mi"}, {Path: "spec.replicas", Value: 3}}
+	for b.Loop() {
+		if _, err := Apply("f.yaml", []byte(deployment), Selector{Kind: "Deployment"}, changes); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -94,13 +94,17 @@ func changes(list []Change) string {
 			fmt.Fprintf(&out, "\n%d more changes are in the difference.\n", len(list)-i)
 			break
 		}
-		old := cell(c.Old, maxCell)
-		if old == "" {
-			old = "*(none)*"
-		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", cell(c.File, maxCell), cell(c.Path, maxCell), old, cell(c.New, maxCell))
+		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", cell(c.File, maxCell), cell(c.Path, maxCell), valueOrNone(c.Old), valueOrNone(c.New))
 	}
 	return out.String() + "\n"
+}
+
+// valueOrNone says so where there was no value, or is none any more.
+func valueOrNone(v string) string {
+	if shown := cell(v, maxCell); shown != "" {
+		return shown
+	}
+	return "*(none)*"
 }
 
 func diff(d string) string {

@@ -91,6 +91,14 @@ func TestBodyIsGolden(t *testing.T) {
 	}
 }
 
+func TestWhatIsRemovedHasNoNewValue(t *testing.T) {
+	p := example()
+	p.Changes = []Change{{"web.yaml", "spec.replicas", "2", ""}}
+	if want := "| `2` | *(none)* |"; !strings.Contains(Body(p), want) {
+		t.Errorf("no %s in\n%s", want, Body(p))
+	}
+}
+
 func TestMetadataComesBack(t *testing.T) {
 	want := example().Metadata
 	want.Schema = Schema

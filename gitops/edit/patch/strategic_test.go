@@ -59,14 +59,14 @@ func TestStrategicMerges(t *testing.T) {
 			if diff := cmp.Diff(strings.Replace(deployment, c.old, c.changed, 1), string(out.Content)); diff != "" {
 				t.Error(diff)
 			}
-			if diff := cmp.Diff(served(t, c.patch), sorted(t, object(t, string(out.Content)))); diff != "" {
+			if diff := cmp.Diff(served(t, c.patch), sorted(t, objectOf(t, string(out.Content)))); diff != "" {
 				t.Errorf("the API server makes something else of it:\n%s", diff)
 			}
 		})
 	}
 }
 
-func object(t *testing.T, content string) []byte {
+func objectOf(t *testing.T, content string) []byte {
 	v, err := edit.Read("f.yaml", []byte(content), edit.Selector{})
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func object(t *testing.T, content string) []byte {
 
 // served is what the API server's own implementation makes of the patch.
 func served(t *testing.T, text string) any {
-	out, err := strategicpatch.StrategicMergePatch(object(t, deployment), []byte(text), appsv1.Deployment{})
+	out, err := strategicpatch.StrategicMergePatch(objectOf(t, deployment), []byte(text), appsv1.Deployment{})
 	if err != nil {
 		t.Fatal(err)
 	}
