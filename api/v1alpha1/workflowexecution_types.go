@@ -94,7 +94,7 @@ type StepPhase string
 
 // Phases of a step.
 const (
-	// StepPending: not started.
+	// StepPending: not started, or started and held up.
 	StepPending StepPhase = "Pending"
 	// StepRunning: started and not ended.
 	StepRunning StepPhase = "Running"

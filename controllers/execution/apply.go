@@ -13,6 +13,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/expr"
+	"github.com/kubernaut/kubernaut/internal/names"
 	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
@@ -65,7 +66,8 @@ func (r *Reconciler) start(ctx context.Context, p *pass) error {
 			p.postpone(step.Name)
 			continue
 		}
-		p.seen.Steps[step.Name] = run.Seen{State: run.Pending, Reason: v1alpha1.ReasonProgressing, Message: run.Accepted, Attempt: step.Attempt}
+		p.seen.Steps[step.Name] = run.Seen{State: run.Running, Reason: v1alpha1.ReasonRunning, Message: run.Accepted,
+			Attempt: step.Attempt, Ref: names.Attempt(p.run.Name, step.Name, step.Attempt)}
 	}
 	return nil
 }

@@ -3,7 +3,6 @@
 package execution
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -114,7 +113,7 @@ type view struct {
 }
 
 // stepNews lets through what a run has to know of its steps: neither that one
-// was created, which the run did itself, nor how it gets ready.
+// was created, which the run did itself, nor that all goes well with it.
 func stepNews() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(e event.CreateEvent) bool { return tells(e.Object) != tells(&v1alpha1.ActionExecution{}) },
@@ -127,12 +126,12 @@ func tells(o client.Object) view {
 	if !ok {
 		return view{}
 	}
-	t := view{phase: cmp.Or(ae.Status.Phase, v1alpha1.StepPending), reason: v1alpha1.ReasonProgressing, cancel: ae.Spec.Cancel}
+	t := view{phase: ae.Status.Phase, cancel: ae.Spec.Cancel}
 	if c := report.Find(ae.Status.Conditions, v1alpha1.ConditionReady); c != nil {
 		t.reason, t.message = c.Reason, c.Message
 	}
-	if t.phase == v1alpha1.StepPending && t.reason == v1alpha1.ReasonProgressing {
-		t.message = ""
+	if report.UnderWay(t.phase, t.reason) {
+		return view{cancel: t.cancel}
 	}
 	return t
 }

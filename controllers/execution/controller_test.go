@@ -63,6 +63,7 @@ func TestWhatOfAStepIsNews(t *testing.T) {
 	verified := step(v1alpha1.StepPending, v1alpha1.ReasonProgressing, "verified")
 	waits := step(v1alpha1.StepPending, v1alpha1.ReasonImagePullFailed, "no answer")
 	running := step(v1alpha1.StepRunning, v1alpha1.ReasonRunning, "waits")
+	over := step(v1alpha1.StepSucceeded, v1alpha1.ReasonSucceeded, "")
 	stopped := running.DeepCopy()
 	stopped.Spec.Cancel = true
 	for name, c := range map[string]struct {
@@ -71,16 +72,18 @@ func TestWhatOfAStepIsNews(t *testing.T) {
 	}{
 		"verified": {fresh, verified, false},
 		"held up":  {fresh, waits, true},
-		"running":  {verified, running, true},
-		"on":       {running, step(v1alpha1.StepRunning, v1alpha1.ReasonRunning, "runs"), true},
+		"no more":  {waits, verified, true},
+		"running":  {verified, running, false},
+		"on":       {running, step(v1alpha1.StepRunning, v1alpha1.ReasonRunning, "runs"), false},
+		"stuck":    {running, step(v1alpha1.StepRunning, v1alpha1.ReasonUnschedulable, "no node"), true},
 		"stopped":  {running, stopped, true},
-		"over":     {running, step(v1alpha1.StepSucceeded, v1alpha1.ReasonSucceeded, ""), true},
+		"over":     {running, over, true},
 	} {
 		if got := stepNews().Update(event.UpdateEvent{ObjectOld: c.old, ObjectNew: c.now}); got != c.want {
 			t.Errorf("a step that is %s is news: %t, want %t", name, got, c.want)
 		}
 	}
-	if stepNews().Create(event.CreateEvent{Object: fresh}) || !stepNews().Create(event.CreateEvent{Object: running}) || !stepNews().Delete(event.DeleteEvent{Object: fresh}) {
-		t.Error("a step is news when it is first seen at work and when it is gone, not when the run makes it")
+	if stepNews().Create(event.CreateEvent{Object: fresh}) || stepNews().Create(event.CreateEvent{Object: running}) || !stepNews().Create(event.CreateEvent{Object: over}) || !stepNews().Delete(event.DeleteEvent{Object: fresh}) {
+		t.Error("a step is news when it is first seen at its end and when it is gone, not when the run makes it")
 	}
 }

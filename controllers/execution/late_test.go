@@ -78,7 +78,7 @@ func TestARunDoesNotEndOverAStepThatNobodySees(t *testing.T) {
 	if _, err := w.reconcile(); err != nil {
 		t.Fatal(err)
 	}
-	if e := w.run(); e.Status.CompletedAt != nil || !strings.Contains(told(e), "a:Pending b:Skipped") {
+	if e := w.run(); e.Status.CompletedAt != nil || !strings.Contains(told(e), "a:Running b:Skipped") {
 		t.Errorf("status %s", told(e))
 	}
 	w.cache = nil
@@ -161,7 +161,7 @@ func TestAStartThatWasNotWrittenDownTakesItsPlace(t *testing.T) {
 	if err := pass(); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.writes[len(w.writes)-1]; !strings.Contains(got, "a:Pending b:Pending") || strings.HasPrefix(w.writes[len(w.writes)-2], "create") {
+	if got := w.writes[len(w.writes)-1]; !strings.Contains(got, "a:Pending b:Running") || strings.HasPrefix(w.writes[len(w.writes)-2], "create") {
 		t.Errorf("writes %q", w.writes)
 	}
 	known = nil

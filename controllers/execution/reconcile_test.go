@@ -37,10 +37,9 @@ func TestHappyRunWritesOnlyThis(t *testing.T) {
 		"status Executing Ready=False/Progressing",
 		"create *v1.PersistentVolumeClaim run-workspace",
 		"create ActionExecution run-a",
-		"status Executing Ready=False/Progressing a:Pending b:Pending",
+		"status Executing Ready=False/Progressing a:Running b:Pending",
 		"status Executing Ready=False/Progressing a:Running b:Pending pvc",
 		"create ActionExecution run-b",
-		"status Executing Ready=False/Progressing a:Succeeded b:Pending pvc",
 		"status Executing Ready=False/Progressing a:Succeeded b:Running pvc",
 		"create PullRequest app-7-" + prSum(w),
 		"status Completed Ready=True/Succeeded a:Succeeded b:Succeeded pvc",
@@ -378,7 +377,7 @@ func TestAStepDeletedBeforeItWasLookedAt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s := w.run().Status.Steps[0]; s.Phase != v1alpha1.StepPending || s.Attempts != 1 {
+	if s := w.run().Status.Steps[0]; s.Phase != v1alpha1.StepRunning || s.Attempts != 1 || s.Ref != "run-a" {
 		t.Fatalf("a is %+v", s)
 	}
 	if err := w.base.Delete(t.Context(), &v1alpha1.ActionExecution{ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: "run-a"}}); err != nil {

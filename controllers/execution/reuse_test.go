@@ -58,7 +58,6 @@ func TestARetryGoesOnAtTheFailedStep(t *testing.T) {
 		"patch WorkflowExecution run finalizers",
 		"status Executing Ready=False/Progressing a:Succeeded b:Succeeded",
 		"create ActionExecution run-c",
-		"status Executing Ready=False/Progressing a:Succeeded b:Succeeded c:Pending",
 		"status Executing Ready=False/Progressing a:Succeeded b:Succeeded c:Running",
 		"status Completed Ready=True/Succeeded a:Succeeded b:Succeeded c:Succeeded",
 	})

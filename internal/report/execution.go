@@ -174,6 +174,17 @@ func Settled(old []v1alpha1.StepStatus, r run.Run, seen run.Observation) []v1alp
 	return fold(old, r, seen, out)
 }
 
+// UnderWay says of a started step that all is well, so that its run tells no
+// more of it until it ends: not that its Job is made, nor that its pod runs,
+// which its ActionExecution tells. Each would be a status and a pass of the run.
+func UnderWay(phase v1alpha1.StepPhase, reason string) bool {
+	switch reason {
+	case "", v1alpha1.ReasonProgressing, v1alpha1.ReasonRunning:
+		return phase == "" || phase == v1alpha1.StepPending || phase == v1alpha1.StepRunning
+	}
+	return false
+}
+
 func stepOf(name string, seen run.Seen) v1alpha1.StepStatus {
 	s := v1alpha1.StepStatus{Name: name, Phase: v1alpha1.StepPhase(seen.State), Reason: string(seen.Reason), Message: seen.Message, Ref: seen.Ref, Attempts: int32(seen.Attempt)}
 	if !seen.Started.IsZero() {

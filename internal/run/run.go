@@ -221,7 +221,8 @@ const (
 // Ended says whether the state is final.
 func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cancelled }
 
-// Accepted is the message of a step that was started and gets ready.
+// Accepted is the message of a step that was started, until there is more to say
+// than that all is well: the same as long as that is so.
 const Accepted = "started"
 
 // AwaitsPod is the message of a step whose Job exists and whose pod does not

@@ -10,16 +10,18 @@ import (
 )
 
 const (
-	// A step is made, has its Job, has a running pod, and ends.
+	// A step has its image verified, has its Job, has a running pod, and ends: its
+	// own status tells each of them.
 	transitions = 4
-	// At each of these the step's status and that of its run are written, at most.
+	// Its run's status tells that it was started, together with the end of the one
+	// before, and that it ended, together with the start of the next. A step that
+	// something holds up for a moment has one more.
 	maxStatuses = 2
 	// What a step consists of: its ActionExecution and its Job.
 	maxObjects = 2
-	// Either controller looks three times at a step: a run when it has its Job,
-	// runs and has ended, which is when the next one is made; the step when it is
-	// made, runs and has ended.
-	maxReconciles = 3
+	// A step is looked at when it is made, runs and has ended; its run looks when it
+	// has ended, which is when the next one is made, and when it is held up.
+	maxReconciles, maxLooks = 3, 2
 )
 
 // figure is how often something happened, and how often it may: for each step,
@@ -60,14 +62,14 @@ func TestFiguresOfTheChain(t *testing.T) {
 	sum := 0
 	for _, f := range []figure{
 		{"objects of the steps written", count["actionexecutions"] + count["jobs"], maxObjects, 0},
-		{"statuses of the steps written", count["actionexecutions/status"], transitions * maxStatuses / 2, 0},
-		// Once: admitted, released.
-		{"statuses of the run written", count["workflowexecutions/status"], transitions * maxStatuses / 2, 2},
+		{"statuses of the steps written", count["actionexecutions/status"], transitions, 0},
+		// Once: admitted, first step started, released.
+		{"statuses of the run written", count["workflowexecutions/status"], maxStatuses, 3},
 		// Once: finalizer; claim made, deleted, let go; pull request made and asked.
 		{"objects of the run written", count["workflowexecutions"] + count["persistentvolumeclaims"] + count["pullrequests"] + count["pullrequests/status"], 0, 6},
 		{"reconciles of the steps", reconciles["actionexecution"], maxReconciles, overtaken},
 		// Once: created, released.
-		{"reconciles of the run", reconciles["workflowexecution"], maxReconciles, 2 + overtaken},
+		{"reconciles of the run", reconciles["workflowexecution"], maxLooks, 2 + overtaken},
 	} {
 		limit := f.perStep*steps + f.once
 		t.Logf("%s: %d, at most %d (%d for each of %d steps, %d once)", f.what, f.got, limit, f.perStep, steps, f.once)

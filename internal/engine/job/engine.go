@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/names"
+	"github.com/kubernaut/kubernaut/internal/report"
 	"github.com/kubernaut/kubernaut/internal/run"
 )
 
@@ -115,23 +116,22 @@ func owner(r run.Run) metav1.Object {
 	return &metav1.ObjectMeta{Namespace: r.Namespace, Name: r.Name, UID: types.UID(r.UID)}
 }
 
-// seenOf translates an ActionExecution's status. One without a phase was made
-// and not looked at yet.
+// seenOf translates an ActionExecution's status. One that was made and not
+// looked at yet runs as any other that was started.
 func seenOf(ae *v1alpha1.ActionExecution) run.Seen {
 	s := ae.Status
 	seen := run.Seen{State: run.State(s.Phase), Ref: ae.Name, Node: s.NodeName, Stopping: ae.Spec.Cancel,
 		Attempt: max(1, int(ae.Spec.Attempt)), Cause: run.Cause(s.FailureCause), Began: s.Began, Repeatable: s.Repeatable}
-	if seen.State == run.Absent {
-		seen.State = run.Pending
-	}
 	for _, c := range s.Conditions {
 		if c.Type == v1alpha1.ConditionReady {
 			seen.Reason, seen.Message = run.Reason(c.Reason), c.Message
 		}
 	}
-	if seen.State == run.Pending && (seen.Reason == "" || seen.Reason == v1alpha1.ReasonProgressing) {
-		// That it gets ready is told already: its run would only write it again.
-		seen.Reason, seen.Message = v1alpha1.ReasonProgressing, run.Accepted
+	switch {
+	case report.UnderWay(s.Phase, string(seen.Reason)): // as its run told it when it started
+		seen.State, seen.Reason, seen.Message = run.Running, v1alpha1.ReasonRunning, run.Accepted
+	case seen.State == run.Absent:
+		seen.State = run.Pending
 	}
 	if s.StartedAt != nil {
 		seen.Started = s.StartedAt.Time

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -140,11 +141,11 @@ func TestALateCacheIsNoDeletion(t *testing.T) {
 		t.Fatalf("the cache shows a %s", got)
 	}
 	r.Started = map[string]int{"a": 1}
-	if seen, err = e.Observe(t.Context(), r); err != nil || seen.Steps["a"].State != run.Pending {
+	if seen, err = e.Observe(t.Context(), r); err != nil || seen.Steps["a"].State != run.Running {
 		t.Errorf("a is %q, error %v", seen.Steps["a"].State, err)
 	}
 	r.Started, r.Fresh = nil, true
-	if seen, err = e.Observe(t.Context(), r); err != nil || seen.Steps["a"].State != run.Pending {
+	if seen, err = e.Observe(t.Context(), r); err != nil || seen.Steps["a"].State != run.Running {
 		t.Errorf("past the cache a is %q, error %v", seen.Steps["a"].State, err)
 	}
 	r.Fresh = false
@@ -236,21 +237,29 @@ func TestAForeignClaimIsNeitherUsedNorDeleted(t *testing.T) {
 }
 
 // A step that was started is told as its run told it itself, until there is more
-// to say than that it gets ready.
-func TestStepThatGetsReady(t *testing.T) {
-	ready := func(reason, message string) []metav1.Condition {
-		return []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: reason, Message: message}}
-	}
+// to say than that all is well with it.
+func TestStepThatIsUnderWay(t *testing.T) {
 	for name, c := range map[string]struct {
-		conditions []metav1.Condition
-		want       string
+		phase                 v1alpha1.StepPhase
+		reason, message, want string
 	}{
-		"nothing told": {nil, "Progressing: " + run.Accepted}, "gets ready": {ready(v1alpha1.ReasonProgressing, "its Job is created next"), "Progressing: " + run.Accepted},
-		"waits": {ready(v1alpha1.ReasonRegistryUnavailable, "no answer"), "RegistryUnavailable: no answer"},
+		"nothing told":  {"", "", "", "Running Running: " + run.Accepted},
+		"gets ready":    {v1alpha1.StepPending, v1alpha1.ReasonProgressing, "its Job is created next", "Running Running: " + run.Accepted},
+		"runs":          {v1alpha1.StepRunning, v1alpha1.ReasonRunning, "pod x is Running", "Running Running: " + run.Accepted},
+		"waits":         {v1alpha1.StepPending, v1alpha1.ReasonRegistryUnavailable, "no answer", "Pending RegistryUnavailable: no answer"},
+		"goes wrong":    {v1alpha1.StepPending, v1alpha1.ReasonProgressingWithRetry, "quota", "Pending ProgressingWithRetry: quota"},
+		"fails at once": {"", v1alpha1.ReasonProgressingWithRetry, "quota", "Pending ProgressingWithRetry: quota"},
+		"is stuck":      {v1alpha1.StepRunning, v1alpha1.ReasonUnschedulable, "no node", "Running Unschedulable: no node"},
+		"is stopped":    {v1alpha1.StepRunning, v1alpha1.ReasonCancelled, "it is told to end", "Running Cancelled: it is told to end"},
+		"has ended":     {v1alpha1.StepSucceeded, v1alpha1.ReasonSucceeded, "done", "Succeeded Succeeded: done"},
 	} {
-		seen := seenOf(&v1alpha1.ActionExecution{Status: v1alpha1.ActionExecutionStatus{Conditions: c.conditions}})
-		if got := string(seen.Reason) + ": " + seen.Message; got != c.want || seen.State != run.Pending {
-			t.Errorf("%s: %s %q, want %q", name, seen.State, got, c.want)
+		status := v1alpha1.ActionExecutionStatus{Phase: c.phase}
+		if c.reason != "" {
+			status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: c.reason, Message: c.message}}
+		}
+		seen := seenOf(&v1alpha1.ActionExecution{Status: status})
+		if got := fmt.Sprintf("%s %s: %s", seen.State, seen.Reason, seen.Message); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }
