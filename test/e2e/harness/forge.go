@@ -175,3 +175,49 @@ func (l *Lab) Branches(ctx context.Context, repo string) ([]string, error) {
 	}
 	return out, err
 }
+// Verification is what the forge says of a commit's signature.
+type Verification struct {
+	Verified  bool   `json:"verified"`
+	Reason    string `json:"reason"`
+	Signature string `json:"signature"`
+	Signer    struct {
+		Email string `json:"email"`
+	} `json:"signer"`
+}
+
+// Verification of the newest commit of a branch.
+func (l *Lab) Verification(ctx context.Context, repo, branch string) (Verification, error) {
+	var out []struct {
+		Commit struct {
+			Verification Verification `json:"verification"`
+		} `json:"commit"`
+	}
+	err := l.call(ctx, http.MethodGet, l.repo(repo)+"/commits?limit=1&verification=true&sha="+url.QueryEscape(branch), nil, &out)
+	if err != nil || len(out) == 0 {
+		return Verification{}, fmt.Errorf("read the newest of %d commits of %s: %w", len(out), branch, err)
+	}
+	return out[0].Commit.Verification, nil
+}
+
+// Mail is the address of the forge's user.
+func (l *Lab) Mail(ctx context.Context) (string, error) {
+	var out struct {
+		Email string `json:"email"`
+	}
+	err := l.call(ctx, http.MethodGet, "/user", nil, &out)
+	return out.Email, err
+}
+
+// Signs tells the forge an OpenPGP key of its user, as armored text; forget takes
+// it back.
+func (l *Lab) Signs(ctx context.Context, public string) (forget func(context.Context) error, err error) {
+	var made struct {
+		ID int64 `json:"id"`
+	}
+	if err := l.call(ctx, http.MethodPost, "/user/gpg_keys", map[string]string{"armored_public_key": public}, &made); err != nil {
+		return nil, fmt.Errorf("tell the forge a signing key: %w", err)
+	}
+	return func(ctx context.Context) error {
+		return l.call(ctx, http.MethodDelete, fmt.Sprintf("/user/gpg_keys/%d", made.ID), nil, nil)
+	}, nil
+}
