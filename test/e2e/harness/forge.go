@@ -175,6 +175,7 @@ func (l *Lab) Branches(ctx context.Context, repo string) ([]string, error) {
 	}
 	return out, err
 }
+
 // Verification is what the forge says of a commit's signature.
 type Verification struct {
 	Verified  bool   `json:"verified"`
