@@ -89,8 +89,8 @@ func parseBundle(data []byte) (*evidence, error) {
 		if err := protojson.Unmarshal(data, message); err != nil {
 			return nil, err
 		}
-		if size := proto.Size(message.GetVerificationMaterial()); size > maxMaterial {
-			return nil, fmt.Errorf("certificates, log entries and timestamps have %d bytes, at most %d are read", size, maxMaterial)
+		if err := slight(message.GetVerificationMaterial()); err != nil {
+			return nil, err
 		}
 		return bundle.NewBundle(message)
 	})
@@ -98,6 +98,25 @@ func parseBundle(data []byte) (*evidence, error) {
 		return nil, flawed("a bundle is malformed: %v", err)
 	}
 	return &evidence{entity: b}, nil
+}
+
+// slight refuses proofs that would cost much to look at: their parsers verify a
+// signature by whatever key is inside, which for a long one takes seconds.
+func slight(m *protobundle.VerificationMaterial) error {
+	if size := proto.Size(m); size > maxMaterial {
+		return fmt.Errorf("certificates, log entries and timestamps have %d bytes, at most %d are read", size, maxMaterial)
+	}
+	longest := 0
+	for _, entry := range m.GetTlogEntries() {
+		longest = max(longest, len(entry.GetCanonicalizedBody()))
+	}
+	for _, stamp := range m.GetTimestampVerificationData().GetRfc3161Timestamps() {
+		longest = max(longest, len(stamp.GetSignedTimestamp()))
+	}
+	if longest > maxProof {
+		return fmt.Errorf("a log entry or timestamp has %d bytes, at most %d are read", longest, maxProof)
+	}
+	return nil
 }
 
 // sparse refuses JSON with more values than any signature has. Text that is long

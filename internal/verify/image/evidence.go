@@ -27,8 +27,14 @@ const (
 	// below 120 KiB; a bill of materials of a large image has a few MiB.
 	maxBundle, maxEnvelope = 8 << 20, 8 << 20
 	// maxMaterial of a bundle: certificates, log entries and timestamps. Real ones
-	// stay below 120 KiB; in memory it becomes some sixty times as much.
-	maxMaterial = 256 << 10
+	// have about 10 KiB; in memory it becomes some sixty times as much.
+	maxMaterial = 64 << 10
+	// maxProof is one log entry or timestamp, real ones have up to 7 KiB. A key in
+	// one of this size costs a quarter of a second.
+	maxProof = 16 << 10
+	// maxRSA is the bits of a key in a certificate that a signature brings along,
+	// as in TLS: what a check costs grows with their square.
+	maxRSA = 8192
 	// maxParts bounds the commas of a bundle or envelope: one log entry has about
 	// 80, most of them between the hashes of its proof.
 	maxParts = 4096

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -106,6 +107,9 @@ func parseChain(text string) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, flawed("a certificate is malformed: %v", err)
 		}
+		if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSA {
+			return nil, flawed("a certificate has a key of %d bits, at most %d are used", key.N.BitLen(), maxRSA)
+		}
 		chain = append(chain, cert)
 	}
 	return chain, nil
@@ -152,6 +156,9 @@ func (l *layered) TlogEntries() ([]*tlog.Entry, error) {
 	if err != nil {
 		return nil, flawed("a log entry's body is not base64: %v", err)
 	}
+	if len(body) > maxProof {
+		return nil, flawed("a log entry has %d bytes, at most %d are read", len(body), maxProof)
+	}
 	id, err := hex.DecodeString(r.Payload.LogID)
 	if err != nil {
 		return nil, flawed("a log's name is not hexadecimal: %v", err)
@@ -190,6 +197,9 @@ func (l *layered) Timestamps() ([][]byte, error) {
 	}
 	if err := json.Unmarshal([]byte(text), &stamp); err != nil {
 		return nil, flawed("a timestamp is malformed: %v", err)
+	}
+	if len(stamp.SignedRFC3161Timestamp) > maxProof {
+		return nil, flawed("a timestamp has %d bytes, at most %d are read", len(stamp.SignedRFC3161Timestamp), maxProof)
 	}
 	return [][]byte{stamp.SignedRFC3161Timestamp}, nil
 }
