@@ -4,6 +4,8 @@ package edit
 import (
 	"bytes"
 
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/gitops/edit/kinds"
 	"github.com/kubernaut/kubernaut/gitops/edit/notation"
@@ -82,10 +84,14 @@ type Outcome struct {
 func (o Outcome) Changed() bool { return len(o.Edits) > 0 }
 
 const (
-	// maxFile bounds what is parsed.
-	maxFile = 4 << 20
-	// maxChanges bounds one call: the file is parsed again after each.
+	// maxFile bounds what is parsed. The densest file of this size takes 250
+	// MiB as a tree; the actions that edit may have 512.
+	maxFile = 1 << 20
+	// maxChanges bounds one call.
 	maxChanges = 1000
+	// maxWork bounds the bytes that one call parses: the file is read again
+	// after each change, at about 3 MiB a second, and an action has a minute.
+	maxWork = 64 << 20
 )
 
 // Apply makes the changes to one document of a file, one after the other.
@@ -109,8 +115,8 @@ func Apply(file string, content []byte, sel Selector, changes []Change) (Outcome
 		if err != nil {
 			return Outcome{}, err
 		}
-		if len(edits)+len(actions) > maxChanges {
-			return Outcome{}, refuse(v1alpha1.ReasonEditInvalid, "file %s: more than %d changes at once", file, maxChanges)
+		if n := len(edits) + len(actions); n > maxChanges || n*len(d.content) > maxWork {
+			return Outcome{}, unsupported("file %s: %d changes of %d bytes are too much at once: make them in several steps", file, n, len(d.content))
 		}
 		for _, a := range actions {
 			next, s, edit, err := d.do(a)
@@ -130,6 +136,9 @@ func Apply(file string, content []byte, sel Selector, changes []Change) (Outcome
 // allowed refuses values that the type of a Kubernetes object forbids. An
 // object that was wrong before may be changed all the same.
 func allowed(old, new *document) error {
+	if _, known := kinds.Of(scalarAt(new.root(), "apiVersion"), scalarAt(new.root(), "kind")); !known {
+		return nil
+	}
 	before, err := notation.Data(old.root())
 	if err != nil || kinds.Check(before) != nil {
 		return nil
@@ -142,6 +151,13 @@ func allowed(old, new *document) error {
 		return refuse(v1alpha1.ReasonEditSchemaViolated, "file %s: %s", old.file, err)
 	}
 	return nil
+}
+
+func scalarAt(n *yaml.Node, key string) string {
+	if v := notation.Field(n, key); v != nil {
+		return v.Value
+	}
+	return ""
 }
 
 // Read returns one document of a file as JSON has it, numbers as json.Number.

@@ -2,6 +2,8 @@ package edit
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -149,6 +151,30 @@ func TestOperationsRefuse(t *testing.T) {
 				t.Errorf("want refusal %s, got %v with %q", c.reason, err, out.Content)
 			}
 		})
+	}
+}
+
+// What takes more memory or time than an action has is refused.
+func TestLimits(t *testing.T) {
+	line := "key: value\n"
+	large := "kind: A\nl:\n" + strings.Repeat("- "+line, (maxFile-100)/len("- "+line))
+	var many []Change
+	for i := range 100 {
+		many = append(many, Change{Path: "l[" + strconv.Itoa(i) + "].key", Value: i})
+	}
+	for name, c := range map[string]struct {
+		content string
+		changes []Change
+	}{
+		"large file":                    {large + strings.Repeat("# more\n", 100), []Change{{Path: "kind", Value: "B"}}},
+		"file that becomes large":       {large, []Change{{Path: "kind", Value: strings.Repeat("x", 200)}}},
+		"many changes of a large file":  {large, []Change{{Op: Replace, Path: "l", Value: []any{1, 2}}}},
+		"more changes than are allowed": {"a: 1\n", slices.Repeat(many, 11)},
+	} {
+		out, err := Apply("f.yaml", []byte(c.content), Selector{}, c.changes)
+		if r, ok := run.AsRefusal(err); !ok || (r.Reason != v1alpha1.ReasonEditUnsupported && r.Reason != v1alpha1.ReasonEditInvalid) || out.Content != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxPatch = 4 << 20
+	maxPatch = 1 << 20 // as much as a file may have
 	maxDepth = 64
 )
 

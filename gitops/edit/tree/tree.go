@@ -20,7 +20,7 @@ const (
 	// repositories of manifests have.
 	maxFiles = 100_000
 	// maxFile is how large the editor takes files.
-	maxFile = 4 << 20
+	maxFile = 1 << 20
 	// maxNamed is how many files a message lists.
 	maxNamed = 5
 )
