@@ -96,7 +96,7 @@ func (d dice) patch() map[string]any {
 // the second patch meets what the first one has written.
 func TestRandomStrategicPatches(t *testing.T) {
 	done := 0
-	for seed := range uint64(3000) {
+	for seed := range uint64(1000) {
 		d := dice{rand.New(rand.NewPCG(seed, 2))}
 		content, served := deployment, objectOf(t, deployment)
 		for range 2 {
@@ -118,8 +118,8 @@ func TestRandomStrategicPatches(t *testing.T) {
 			done++
 		}
 	}
-	if done < 5400 {
-		t.Errorf("%d patches of 6000 were made", done)
+	if done < 1800 {
+		t.Errorf("%d patches of 2000 were made", done)
 	}
 }
 
