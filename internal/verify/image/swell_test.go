@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kubernaut/kubernaut/internal/verify"
+	"github.com/kubernaut/kubernaut/internal/verify/image/sign"
 	"github.com/kubernaut/kubernaut/internal/verify/policy"
 	"github.com/kubernaut/kubernaut/test/registry"
 )
@@ -102,6 +103,28 @@ func TestLargeStatements(t *testing.T) {
 		if refusal := w.spent(w.stated(""), img); refusal != "" {
 			t.Errorf("%s: %s", f, refusal)
 		}
+	}
+}
+
+// What is attested is read again, up to the size that is written.
+func TestLargeAttestations(t *testing.T) {
+	w := newWorld(t, registry.Options{})
+	img := w.push("actions/a", "a")
+	claim := sign.Claim{Type: spdx, Predicate: strings.Split(full("package", 2<<20), ",")}
+	for range 2 {
+		if err := sign.Attest(t.Context(), w.reader, img, w.trusted, claim); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(w.referrers(img)); n != 1 {
+		t.Errorf("the same statement is attached %d times", n)
+	}
+	if _, err := w.stated("").Verify(t.Context(), img, verify.Subject{}); err != nil {
+		t.Error(err)
+	}
+	claim.Predicate = strings.Repeat("x", maxBundle)
+	if err := sign.Attest(t.Context(), w.reader, img, w.trusted, claim); err == nil || !strings.Contains(err.Error(), "no more than 8388608 are read") {
+		t.Errorf("one that nobody would read: error %v", err)
 	}
 }
 

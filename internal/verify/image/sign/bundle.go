@@ -16,9 +16,13 @@ import (
 	"github.com/kubernaut/kubernaut/internal/verify"
 )
 
-// maxBundle is what the verifier reads of a bundle; a longer one would be
-// written for nobody.
-const maxBundle = 512 << 10
+const (
+	// maxBundle is what the verifier reads of a bundle; a longer one would be
+	// written for nobody.
+	maxBundle = 8 << 20
+	// maxAround is what a bundle has beside its statement, with room to spare.
+	maxAround = 64 << 10
+)
 
 const (
 	bundleType          = "application/vnd.dev.sigstore.bundle"
@@ -68,7 +72,8 @@ func (at place) attached(ctx context.Context, text []byte, predicateType string,
 		if kind := r.Annotations[predicateAnnotation]; kind != "" && kind != predicateType {
 			continue
 		}
-		data, err := at.referrer(ctx, r.Digest.String())
+		// Ours holds the statement in base64; a longer one is by somebody else.
+		data, err := at.referrer(ctx, r.Digest.String(), int64(2*len(text)+maxAround))
 		if errors.Is(err, images.ErrNotFound) || errors.Is(err, images.ErrTooLarge) {
 			continue
 		}
@@ -82,8 +87,9 @@ func (at place) attached(ctx context.Context, text []byte, predicateType string,
 	return false, nil
 }
 
-// referrer reads the bundle in a manifest; nil if it holds none.
-func (at place) referrer(ctx context.Context, digest string) ([]byte, error) {
+// referrer reads the bundle in a manifest, if it has at most limit bytes; nil if
+// it holds none.
+func (at place) referrer(ctx context.Context, digest string, limit int64) ([]byte, error) {
 	manifest, err := at.repo.ManifestAt(ctx, digest)
 	if err != nil {
 		return nil, err
@@ -91,7 +97,7 @@ func (at place) referrer(ctx context.Context, digest string) ([]byte, error) {
 	if len(manifest.Layers) != 1 || !strings.HasPrefix(string(manifest.Layers[0].MediaType), bundleType) {
 		return nil, nil
 	}
-	return at.repo.Content(ctx, manifest.Layers[0], maxBundle)
+	return at.repo.Content(ctx, manifest.Layers[0], limit)
 }
 
 // signed reports whether a bundle is this statement, signed by this key. It need
