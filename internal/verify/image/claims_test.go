@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -211,4 +212,34 @@ func TestStrangersWriteOneLine(t *testing.T) {
 	img := w.push("actions/a", "a")
 	w.attach(img, w.bundle(img, "https://example.com/\nVerified: yes\x1b[2J\u202edesrever\u2028end", w.trusted), "")
 	w.closed(w.verifier(), img, "https://example.com/ Verified: yes [2J desrever end")
+}
+
+// A rule that had no time has judged nothing: that is no refusal to be remembered,
+// and in a policy that only warns it is a warning.
+func TestRulesThatAreCutShort(t *testing.T) {
+	const endless = `"policy":{"type":"rego","data":"package sigstore\nisCompliant { all := numbers.range(1, 100000); x := all[_]; y := all[_]; x * y == 0 }"}`
+	w := newWorld(t, registry.Options{})
+	img := w.push("actions/a", "a")
+	w.attach(img, w.bundle(img, spdx, w.trusted), spdx)
+	for name, v := range map[string]*Verifier{
+		"of an attestation":    w.stated("," + endless),
+		"over all authorities": w.ruled("isCompliant { all := numbers.range(1, 100000); x := all[_]; y := all[_]; x * y == 0 }", authority(t, "us", w.trusted, `,"attestations":[{"name":"bill","predicateType":"`+spdx+`"}]`)),
+	} {
+		remembered := verify.Cached(v, verify.CacheOptions{})
+		for range 2 {
+			_, err := remembered.Verify(t.Context(), img, verify.Subject{})
+			if _, refused := run.AsRefusal(err); refused || !errors.Is(err, policy.ErrCutShort) {
+				t.Errorf("%s: error %v", name, err)
+			}
+		}
+	}
+	w.sign(img, w.trusted, policy.Bundle)
+	both := `"authorities":[` + authority(t, "us", w.trusted, `,"attestations":[{"name":"bill","predicateType":"`+spdx+`",`+endless+`}]`) + `],"mode":"warn"`
+	objects := [][]byte{object(t, "enforces", "**", w.trusted),
+		[]byte(`{"apiVersion":"policy.sigstore.dev/v1beta1","kind":"ClusterImagePolicy","metadata":{"name":"warns"},"spec":{"images":[{"glob":"**"}],` + both + `}}`)}
+	set := policy.Compile(policy.Inputs{Policies: objects, Rules: rule.Compile})
+	got, err := New(func(context.Context) (*policy.Set, error) { return set, nil }, w.reader).Verify(t.Context(), img, verify.Subject{})
+	if err != nil || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "cut short") {
+		t.Errorf("in a policy that warns: %q, error %v", got.Warnings, err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,6 +40,8 @@ type ruling struct {
 	logIndex                 *int64
 	signedAt, notAfter       time.Time
 	warnings                 []string
+	// later is why a rule has judged nothing, which another time may mend.
+	later error
 	// fits are the attestations that a statement is, and mark what rules over
 	// several authorities see of it.
 	fits []policy.Attestation
@@ -190,31 +193,32 @@ func (d *demand) attested(ctx context.Context, s signer, entity sgverify.SignedE
 	if err != nil {
 		return ruling{outcome: ofOtherType, text: fmt.Sprintf("an attestation cannot be read: %v", err)}
 	}
-	var broken []string
-	var fits []policy.Attestation
+	missed := ruling{outcome: ruleBroken}
 	for _, a := range d.sought() {
 		if a.PredicateType != result.Statement.GetPredicateType() {
 			continue
 		}
 		if a.Rule != nil {
 			more, err := a.Rule.Evaluate(ctx, document)
+			if errors.Is(err, policy.ErrCutShort) {
+				missed.later = fmt.Errorf("authority %s: attestation %s: %w", d.authority.Name, a.Name, err)
+			}
 			if err != nil {
-				broken = append(broken, fmt.Sprintf("attestation %s breaks its rule: %v", a.Name, err))
+				missed.text = strings.TrimPrefix(fmt.Sprintf("%s, attestation %s breaks its rule: %v", missed.text, a.Name, err), ", ")
 				continue
 			}
 			d.warnings = append(d.warnings, more...)
 		}
-		fits = append(fits, a)
+		missed.fits = append(missed.fits, a)
 	}
-	named := func(a policy.Attestation) func(policy.Attestation) bool {
-		return func(b policy.Attestation) bool { return a.Name == b.Name }
-	}
-	d.open = slices.DeleteFunc(d.open, func(a policy.Attestation) bool { return slices.ContainsFunc(fits, named(a)) })
-	if len(d.open) > 0 || len(fits) == 0 {
-		return ruling{outcome: ruleBroken, text: strings.Join(broken, ", "), fits: fits}
+	d.open = slices.DeleteFunc(d.open, func(a policy.Attestation) bool {
+		return slices.ContainsFunc(missed.fits, func(b policy.Attestation) bool { return a.Name == b.Name })
+	})
+	if len(d.open) > 0 || len(missed.fits) == 0 {
+		return missed
 	}
 	told := d.told(s, entity, result)
-	told.warnings, told.fits = d.warnings, fits
+	told.warnings, told.fits = d.warnings, missed.fits
 	return told
 }
 

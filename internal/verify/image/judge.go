@@ -179,6 +179,7 @@ func (j *judge) consider(ctx context.Context, found *finding, e *evidence, wante
 				continue
 			}
 			got := d.check(ctx, e, j.img)
+			t.later = cmp.Or(t.later, got.later)
 			if t.take(d, found, got) {
 				continue
 			}

@@ -109,7 +109,7 @@ func (j *judge) result() (verify.Result, error) {
 				signers = append(signers, t.ruling.signer)
 			}
 			t.tell(&result)
-		case t.later != nil:
+		case t.later != nil && !t.policy.Warn:
 			return verify.Result{}, fmt.Errorf("verify image %s by ClusterImagePolicy %q: %w", j.img, t.policy.Name, t.later)
 		case t.policy.Warn:
 			warnings = append(warnings, t.demand())

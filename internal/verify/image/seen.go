@@ -148,17 +148,15 @@ func (t *trial) weigh(ctx context.Context) {
 		t.broken = fmt.Sprintf("encode what they found: %v", err)
 		return
 	}
-	warnings, err := t.policy.Rule.Evaluate(ctx, document)
-	if errors.Is(err, policy.ErrCutShort) {
+	switch warnings, err := t.policy.Rule.Evaluate(ctx, document); {
+	case errors.Is(err, policy.ErrCutShort):
 		t.later = fmt.Errorf("rule over all authorities: %w", err)
-		return
-	}
-	if err != nil {
+	case err != nil:
 		t.broken = err.Error()
-		return
+	default:
+		t.passed = true
+		t.summarize(warnings)
 	}
-	t.passed = true
-	t.summarize(warnings)
 }
 
 // summarize tells of the first authority, and of all signers.

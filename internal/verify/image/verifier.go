@@ -53,8 +53,7 @@ func (v *Verifier) Key(ctx context.Context, img verify.Image, who verify.Subject
 	if err != nil {
 		return verify.Key{}, err
 	}
-	scope += named
-	return verify.Key{PolicySet: set.Hash(), Policies: names(matched), Version: version, Scope: scope}, nil
+	return verify.Key{PolicySet: set.Hash(), Policies: names(matched), Version: version, Scope: scope + named}, nil
 }
 
 // named is the scope of all Secrets that policies name, also for authorities that
@@ -145,8 +144,7 @@ func names(matched []policy.Compiled) []string {
 	for _, p := range matched {
 		all = append(all, p.Name)
 	}
-	slices.Sort(all)
-	return all
+	return slices.Sorted(slices.Values(all))
 }
 
 // source is one way in which signatures are kept.

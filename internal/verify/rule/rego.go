@@ -11,6 +11,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+
+	"github.com/kubernaut/kubernaut/internal/verify/policy"
 )
 
 const (
@@ -77,6 +79,9 @@ func (m module) Evaluate(ctx context.Context, document []byte) ([]string, error)
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
 	results, err := m.query.Eval(ctx, rego.EvalInput(input))
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("%w after %s", policy.ErrCutShort, maxTime)
+	}
 	if err != nil {
 		return nil, errors.New(brief(err.Error()))
 	}

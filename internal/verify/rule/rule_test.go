@@ -1,11 +1,17 @@
 package rule
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubernaut/kubernaut/internal/verify/policy"
 )
 
 const statement = `{"predicateType": "https://slsa.dev/provenance/v1", "predicate": {"builder": {"id": "https://ci.example.com/builder"}, "level": 3}}`
@@ -84,14 +90,56 @@ func TestAttack17_RulesReachNothingOutside(t *testing.T) {
 	}
 }
 
+// A rule that does not come to an end has judged nothing, and holds up neither
+// who asks nor the machine.
 func TestAttack17_EndlessRulesEnd(t *testing.T) {
-	text := "package sigstore\nisCompliant { all := numbers.range(1, 100000); x := all[_]; y := all[_]; x * y == 0 }"
-	program, err := Compile("rego", text)
-	if err != nil {
-		t.Fatal(err)
+	for language, text := range map[string]string{
+		"rego": "package sigstore\nisCompliant { all := numbers.range(1, 100000); x := all[_]; y := all[_]; x * y == 0 }",
+		"cue":  "import \"list\"\nn: int\nall: [for x in list.Range(0, n, 1) for y in list.Range(0, n, 1) {x * y}]",
+	} {
+		program, err := Compile(language, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := runtime.NumGoroutine()
+		var asked sync.WaitGroup
+		for range 2 * maxAtOnce {
+			asked.Go(func() {
+				start := time.Now()
+				if _, err := program.Evaluate(t.Context(), []byte(`{"n": 2000}`)); !errors.Is(err, policy.ErrCutShort) {
+					t.Errorf("%s: error %v", language, err)
+				}
+				if took := time.Since(start); took > 10*maxTime {
+					t.Errorf("%s took %s", language, took)
+				}
+			})
+		}
+		asked.Wait()
+		if n := runtime.NumGoroutine() - before; n > maxAtOnce {
+			t.Errorf("%s: %d evaluations go on", language, n)
+		}
 	}
-	if _, err := program.Evaluate(t.Context(), []byte(`{}`)); err == nil || !strings.Contains(err.Error(), "cancel") {
-		t.Errorf("error %v", err)
+	if _, err := Compile("cue", "import \"list\"\nall: [for x in list.Range(0, 4000, 1) for y in list.Range(0, 4000, 1) {x * y}]"); !errors.Is(err, policy.ErrCutShort) {
+		t.Errorf("a rule that takes long without a document: %v", err)
+	}
+}
+
+// Images of one run are judged side by side, by one compiled rule.
+func TestRulesAreForManyAtOnce(t *testing.T) {
+	for language, text := range map[string]string{"cue": "predicate: level: >=3", "rego": "package sigstore\nisCompliant { input.predicate.level >= 3 }"} {
+		program, err := Compile(language, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() {
+				if _, err := program.Evaluate(t.Context(), []byte(statement)); err != nil {
+					t.Errorf("%s: %v", language, err)
+				}
+			})
+		}
+		all.Wait()
 	}
 }
 
