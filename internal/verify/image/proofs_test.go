@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,14 +111,15 @@ func TestAttack8_SignaturesWithoutEnd(t *testing.T) {
 	for _, f := range formats() {
 		img := w.push("actions/"+string(f), "a")
 		w.sign(img, w.trusted, f)
-		sent := 0
+		var sent atomic.Int64
 		w.served.Hook(func(rw http.ResponseWriter, req *http.Request) bool {
 			if !strings.Contains(req.URL.Path, "/blobs/") {
 				return false
 			}
 			for range 127 {
 				n, err := rw.Write(make([]byte, 1<<20))
-				if sent += n; err != nil {
+				sent.Add(int64(n))
+				if err != nil {
 					break
 				}
 			}
@@ -125,8 +127,8 @@ func TestAttack8_SignaturesWithoutEnd(t *testing.T) {
 		})
 		refuse(t, w.verifier(), img, v1alpha1.ReasonSignatureInvalid)
 		// Buffers of the connection hold some MiB more than is read.
-		if sent > maxBundle+16<<20 {
-			t.Errorf("%s: %d MiB were taken", f, sent>>20)
+		if sent.Load() > maxBundle+16<<20 {
+			t.Errorf("%s: %d MiB were taken", f, sent.Load()>>20)
 		}
 		w.served.Hook(nil)
 		w.pass(img, f)
