@@ -32,14 +32,14 @@ verify: deps ## Fail on stale generated files, unformatted code, and what vet an
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	go vet ./...
 	$(STATIC) ./...
-	go -C test/lab vet ./...
+	for module in test/lab test/bench/edit test/bench/verify; do go -C $$module vet ./... || exit 1; done
 	@test -z "$$CI" || test -z "$$(git status --porcelain)" || { echo 'the tree is dirty:'; git status --short; exit 1; }
 
 .PHONY: test
 test: deps ## Run all tests but those that need the lab; builds a Kubernetes API server once
 	assets=$$($(LAB) assets) && KUBEBUILDER_ASSETS=$$assets go test -race $$(go list ./... | grep -v /test/e2e)
 	go test -count=1 ./test/sim -seeds=10000
-	go -C test/lab test ./...
+	for module in test/lab test/bench/edit test/bench/verify; do go -C $$module test ./... || exit 1; done
 
 .PHONY: e2e
 e2e: lab-up ## Run the end-to-end tests on the lab
