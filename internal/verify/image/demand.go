@@ -281,6 +281,9 @@ func (d *demand) missed(s signer, entity sgverify.SignedEntity, why error) rulin
 	if s.key != nil && by == "a key" && d.authority.Log == nil && d.authority.Stamp == nil {
 		return ruling{}
 	}
+	if logged, err := entity.TlogEntries(); err == nil && len(logged) > 0 {
+		by += fmt.Sprintf(" (entry %d of log %.8s)", logged[0].LogIndex(), logged[0].LogKeyID())
+	}
 	return ruling{text: fmt.Sprintf("one by %s: %v", by, why)}
 }
 

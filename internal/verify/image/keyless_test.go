@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"strings"
@@ -96,7 +97,7 @@ func TestKeyless(t *testing.T) {
 				if got.Identity != me || got.Issuer != sigstore.Issuer || got.Signer != me+" of "+sigstore.Issuer || got.Format != string(f) || got.LogIndex == nil || got.SignedAt.IsZero() || got.Authority == "" {
 					t.Errorf("result %+v", got)
 				}
-				refuse(t, w.demanding(s, person("eve@example.com", "")), img, v1alpha1.ReasonSignatureInvalid, "eve@example.com", "one by "+me)
+				refuse(t, w.demanding(s, person("eve@example.com", "")), img, v1alpha1.ReasonSignatureInvalid, "eve@example.com", "one by "+me, fmt.Sprintf("(entry %d of log ", *got.LogIndex))
 				refuse(t, w.demanding(s, strings.Replace(person(me, ""), `"insecureIgnoreSCT":true,`, "", 1)), img, v1alpha1.ReasonSignatureInvalid, "signed certificate timestamp")
 				refuse(t, w.demanding(s, keyed(t, w.trusted, "")), img, v1alpha1.ReasonSignatureInvalid, "by key")
 			})
