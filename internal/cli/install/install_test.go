@@ -10,7 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -46,6 +49,27 @@ func TestEveryOverlayBuilds(t *testing.T) {
 				t.Errorf("%s: installs Secret %s", e.Name(), o.GetName())
 			}
 		}
+	}
+}
+
+// The controller gives memory back before it reaches its limit, by a tenth of it.
+func TestMemoryIsGivenBackBeforeTheLimit(t *testing.T) {
+	objects, err := Build(filepath.Join(overlays, "default"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d appsv1.Deployment
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(find(t, objects, "Deployment", "kubernaut-controller").Object, &d); err != nil {
+		t.Fatal(err)
+	}
+	c := d.Spec.Template.Spec.Containers[0]
+	at := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == "GOMEMLIMIT" })
+	if at < 0 {
+		t.Fatal("GOMEMLIMIT is not set")
+	}
+	soft, err := resource.ParseQuantity(strings.TrimSuffix(c.Env[at].Value, "B"))
+	if limit := c.Resources.Limits.Memory().Value(); err != nil || soft.Value() > limit*9/10 || soft.Value() < limit*8/10 {
+		t.Errorf("GOMEMLIMIT is %s, error %v, want 80 to 90 %% of %d bytes", c.Env[at].Value, err, limit)
 	}
 }
 
