@@ -111,7 +111,7 @@ func diff(d string) string {
 	if d == "" {
 		return ""
 	}
-	d = strings.ToValidUTF8(d, "\uFFFD")
+	d = strings.Map(visible, strings.ToValidUTF8(d, "\uFFFD"))
 	note := ""
 	if len(d) > maxDiff {
 		cut := strings.LastIndexByte(d[:maxDiff], '\n')
@@ -121,6 +121,16 @@ func diff(d string) string {
 		d, note = d[:cut], "\nThe rest of the difference is in the files.\n"
 	}
 	return fence("diff", d) + note
+}
+
+// visible shows where a difference has what readers would not see, such as the
+// marks that turn the direction of writing; it does not leave it out, because a
+// difference that hides a change is worse than an ugly one.
+func visible(r rune) rune {
+	if r != '\n' && r != '\t' && isHidden(r) {
+		return '\uFFFD'
+	}
+	return r
 }
 
 func ran(p Proposal) string {

@@ -33,6 +33,16 @@ func inline(s string, limit int) string {
 	return out.String()
 }
 
+// tame takes the meaning from what forges read even in titles and in messages
+// of commits, where Markdown's escapes would be shown: nobody is mentioned and
+// a merge closes nothing. The words stay as they are.
+func tame(s string) string {
+	// A digest, "app@sha256:", mentions nobody: only a sign that begins a word, or stands twice, does.
+	s = regexp.MustCompile(`((?:^|[^0-9A-Za-z_@])@+|@@+)`).ReplaceAllString(s, "${1}"+joiner)
+	s = regexp.MustCompile(`([#!])([0-9])`).ReplaceAllString(s, "${1}"+joiner+"${2}")
+	return regexp.MustCompile(`(?i)(\bgh-|https?:)`).ReplaceAllString(s, "${1}"+joiner)
+}
+
 func isMarkup(r rune) bool {
 	return r < unicode.MaxASCII && (unicode.IsPunct(r) || unicode.IsSymbol(r)) && !strings.ContainsRune("-./,", r)
 }

@@ -79,11 +79,12 @@ func CauseTrailer(cause string) Trailer { return Trailer{causeKey, cause} }
 
 // Commit joins subject, body and trailers; empty trailers are left out. Values
 // are put on one line, so that none can add a trailer, and lines of the body
-// that look like one of ours are indented.
+// that look like one of ours are indented. Subject and body close nothing and
+// mention nobody when the commit is merged.
 func Commit(subject, body string, trailers ...Trailer) string {
 	var out strings.Builder
 	out.WriteString(Title(subject) + "\n")
-	if body = text(body, 8<<10); body != "" {
+	if body = tame(text(body, 8<<10)); body != "" {
 		out.WriteString("\n")
 		for _, l := range strings.Split(body, "\n") {
 			if strings.HasPrefix(strings.ToLower(l), "kubernaut-") {
@@ -112,10 +113,13 @@ func sanitiseKey(key string) string {
 	}, key)
 }
 
-// Title makes any text one printable line of at most 255 characters.
+// Title makes any text one printable line of at most 255 characters that
+// mentions nobody and refers to nothing.
 func Title(title string) string {
-	if t := line(title, maxTitle); t != "" {
-		return t
+	if t := []rune(tame(line(title, maxTitle))); len(t) > maxTitle {
+		return string(t[:maxTitle-1]) + "…"
+	} else if len(t) > 0 {
+		return string(t)
 	}
 	return "Change by Kubernaut"
 }
